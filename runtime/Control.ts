@@ -1,0 +1,57 @@
+/**
+ * The control plane, on the data plane's port: health, readiness, the models that can be asked for, and metrics. Effect's HTTP modules, since nothing here is hot.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { NodeHttpServer } from "@effect/platform-node"
+import { Effect, Layer, type Scope } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { PrometheusMetrics } from "effect/observability"
+import { fallbackApi } from "../src/Apis.ts"
+import { refuse } from "../src/GatewayError.ts"
+import type { Pipeline } from "../src/Pipeline.ts"
+
+export interface ControlOptions {
+  readonly pipeline: () => Pipeline
+  /** False from the moment at which the gateway begins to drain. */
+  readonly ready: () => boolean
+}
+
+const models = (pipeline: Pipeline) => ({
+  object: "list",
+  data: [
+    ...pipeline.compiled.models.mentioned.map((name) => ({ id: name, object: "model", created: 0, owned_by: "turnout" })),
+    ...pipeline.compiled.models.list().map(({ name, target }) => ({ id: name, object: "model", created: 0, owned_by: target.provider }))
+  ]
+})
+
+const notFound = HttpServerResponse.text(
+  fallbackApi.errorBody(
+    refuse("not_found", "nothing answers here; there are POST /v1/chat/completions, GET /v1/models, /healthz, /readyz and /metrics")
+  ),
+  { status: 404, contentType: "application/json" }
+)
+
+/** The handler for everything that is no API of the data plane. */
+export const make = ({
+  pipeline,
+  ready
+}: ControlOptions): Effect.Effect<(request: IncomingMessage, response: ServerResponse) => void, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const list = Effect.sync(() => HttpServerResponse.jsonUnsafe(models(pipeline())))
+    const routes = Layer.mergeAll(
+      HttpRouter.add("GET", "/healthz", HttpServerResponse.text("ok\n")),
+      HttpRouter.add(
+        "GET",
+        "/readyz",
+        Effect.sync(() => (ready() ? HttpServerResponse.text("ready\n") : HttpServerResponse.text("draining\n", { status: 503 })))
+      ),
+      HttpRouter.add("GET", "/v1/models", list),
+      HttpRouter.add("GET", "/openai/v1/models", list),
+      HttpRouter.add("*", "/*", notFound),
+      PrometheusMetrics.layerHttp()
+    )
+    const app = yield* HttpRouter.toHttpEffect(routes)
+    const handler = yield* NodeHttpServer.makeHandler(app, { scope })
+    return handler
+  }).pipe(Effect.orDie)

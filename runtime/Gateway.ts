@@ -1,0 +1,93 @@
+/**
+ * A gateway that listens: the data plane and the control plane on one port, over one set of services, with a policy that can be exchanged.
+ *
+ * Starting is all or nothing, and leaving the scope is a graceful stop: no new calls, those under way are waited for up to `drainMillis`.
+ */
+import { once } from "node:events"
+import type { AddressInfo } from "node:net"
+import { Effect, Layer, Schema, type Scope } from "effect"
+import type { Compiled } from "../src/Compile.ts"
+import * as Pipeline from "../src/Pipeline.ts"
+import * as Control from "./Control.ts"
+import { isLoopback } from "./Guard.ts"
+import * as Http from "./Http.ts"
+import { live, type Settings } from "./Live.ts"
+
+export interface GatewayOptions extends Settings {
+  readonly host: string
+  /** 0 for any free port. */
+  readonly port: number
+  readonly maxBodyBytes: number
+  readonly drainMillis: number
+  /** Told of what people should know. */
+  readonly tell: (message: string) => void
+}
+
+export class GatewayRefused extends Schema.TaggedError<GatewayRefused>()("GatewayRefused", { why: Schema.String }) {
+  override get message() {
+    return this.why
+  }
+}
+
+export interface Gateway {
+  readonly url: string
+  readonly port: number
+  /** The policy that serves now. */
+  readonly compiled: () => Compiled
+  /** Serves new calls by `compiled`; those under way keep theirs. */
+  readonly exchange: (compiled: Compiled) => Effect.Effect<void>
+}
+
+const listen = (server: Http.DataPlane["server"], host: string, port: number): Effect.Effect<AddressInfo, GatewayRefused> =>
+  Effect.tryPromise({
+    try: async () => {
+      server.listen(port, host)
+      await once(server, "listening")
+      return server.address() as AddressInfo
+    },
+    catch: (error) => {
+      const code = (error as { readonly code?: string }).code
+      if (code === "EADDRINUSE")
+        return new GatewayRefused({ why: `port ${port} of ${host} is in use: stop what listens there, or choose another with --port` })
+      if (code === "EACCES")
+        return new GatewayRefused({ why: `port ${port} needs rights that this process does not have: choose one above 1023 with --port` })
+      return new GatewayRefused({ why: `cannot listen on ${host}:${port}: ${error instanceof Error ? error.message : String(error)}` })
+    }
+  })
+
+/** Starts a gateway on `compiled`. */
+export const start = (compiled: Compiled, options: GatewayOptions): Effect.Effect<Gateway, GatewayRefused, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { drainMillis, host, tell } = options
+    if (!isLoopback(host)) {
+      return yield* new GatewayRefused({
+        why: `\`${host}\` can be reached by others, and without keys everybody who reaches the gateway spends your money: listen on 127.0.0.1`
+      })
+    }
+    const services = yield* Layer.build(live(options))
+    const link = (next: Compiled) => Effect.provideContext(Pipeline.make(next), services)
+    let pipeline = yield* link(compiled)
+    let ready = true
+
+    const control = yield* Control.make({ pipeline: () => pipeline, ready: () => ready })
+    const plane = Http.make({ pipeline: () => pipeline, control }, { maxBodyBytes: options.maxBodyBytes, localOnly: true })
+    const address = yield* listen(plane.server, host, options.port)
+    yield* Effect.addFinalizer(() =>
+      Effect.promise(async () => {
+        ready = false
+        const left = await plane.drain(drainMillis)
+        if (left > 0) tell(`stopped with ${left} call${left === 1 ? "" : "s"} cut off after ${drainMillis / 1_000} s`)
+        options.lines.flush()
+      })
+    )
+    const name = host.includes(":") ? `[${host}]` : host
+    return {
+      url: `http://${name}:${address.port}`,
+      port: address.port,
+      compiled: () => pipeline.compiled,
+      exchange: (next) =>
+        Effect.map(link(next), (linked) => {
+          pipeline = linked
+        })
+    }
+  })

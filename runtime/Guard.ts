@@ -1,0 +1,82 @@
+/**
+ * Who may knock: closed defaults for a gateway that spends money for whoever reaches it. Pure functions over headers.
+ *
+ * Without keys only loopback is listened on, only a loopback `Host` is answered (a rebound DNS name points a browser at us), and a foreign `Origin` is refused (a
+ * web page must not spend money). JSON only, because a browser sends anything else without asking first.
+ */
+import type { IncomingHttpHeaders } from "node:http"
+import { type GatewayError, refuse } from "../src/GatewayError.ts"
+
+/** Whether `host` (no port, IPv6 without brackets) can only be this machine. */
+export const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host) || /^::ffff:127(\.\d{1,3}){3}$/i.test(host)
+
+const hostname = (authority: string): string => {
+  const bracket = /^\[([^\]]*)\](:\d+)?$/.exec(authority)
+  return (bracket?.[1] ?? authority.replace(/:\d+$/, "")).toLowerCase()
+}
+
+/** Refuses a request that a gateway without keys must not answer. */
+export const checkOrigin = (headers: IncomingHttpHeaders): GatewayError | undefined => {
+  const { host, origin } = headers
+  if (host === undefined || !isLoopback(hostname(host))) {
+    return refuse("foreign_host", `without keys only loopback names are answered, not \`${(host ?? "").slice(0, 100)}\``)
+  }
+  if (origin !== undefined) {
+    const url = URL.parse(origin)
+    if (url === null || !isLoopback(hostname(url.host))) {
+      return refuse("foreign_origin", `without keys a page of \`${origin.slice(0, 100)}\` may not call the gateway`)
+    }
+  }
+  return undefined
+}
+
+/** Refuses a body that is not plain JSON. */
+export const checkBody = (headers: IncomingHttpHeaders, maxBodyBytes: number): GatewayError | undefined => {
+  const type = headers["content-type"] ?? ""
+  if (type !== "application/json" && !/^application\/json\s*(;|$)/i.test(type)) {
+    return refuse(
+      "unsupported_media_type",
+      type === "" ? "`content-type` is missing: send application/json" : `\`${type.slice(0, 100)}\` is not taken: send application/json`
+    )
+  }
+  const charset = /charset\s*=\s*"?([^\s;"]+)/i.exec(type)?.[1]
+  if (charset !== undefined && charset.toLowerCase() !== "utf-8")
+    return refuse("unsupported_media_type", `the charset \`${charset.slice(0, 40)}\` is not taken: JSON is UTF-8`)
+  const encoding = headers["content-encoding"]
+  if (encoding !== undefined && encoding !== "identity")
+    return refuse("unsupported_media_type", `a body encoded as \`${encoding.slice(0, 40)}\` is not taken: send it plain`)
+  const length = Number(headers["content-length"])
+  return length > maxBodyBytes ? tooLarge(maxBodyBytes) : undefined
+}
+
+export const tooLarge = (maxBodyBytes: number): GatewayError => refuse("body_too_large", `the body is larger than ${maxBodyBytes} bytes`)
+
+/** The headers in which SDKs send a key, each without its scheme. */
+const keyHeaders = ["x-turnout-key", "x-bf-vk", "x-api-key", "x-goog-api-key", "api-key"] as const
+
+/** The one secret that a request carries; two that differ are refused, because either could be the one that was meant. */
+export const secretOf = (headers: IncomingHttpHeaders): string | undefined | GatewayError => {
+  let secret: string | undefined
+  const { authorization } = headers
+  if (authorization !== undefined) {
+    const bearer = /^Bearer\s+(.+)$/i.exec(authorization)
+    if (bearer !== null) secret = bearer[1]
+  }
+  for (const name of keyHeaders) {
+    const value = headers[name]
+    if (value === undefined) continue
+    if (typeof value !== "string" || (secret !== undefined && secret !== value))
+      return refuse("conflicting_keys", "the request carries two keys that differ: send one")
+    secret = value
+  }
+  return secret
+}
+
+const usable = /^[\x21-\x7e]{1,128}$/
+
+/** The caller's request id, if it can be put into headers and logs as it is. */
+export const requestIdOf = (headers: IncomingHttpHeaders): string | undefined => {
+  const id = headers["x-request-id"]
+  return typeof id === "string" && usable.test(id) ? id : undefined
+}

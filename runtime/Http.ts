@@ -1,0 +1,192 @@
+/**
+ * The data plane: `node:http` by hand around the pipeline, because the general HTTP stack costs two to three times as much per call.
+ *
+ * Reads a body within its limit, hands it to the pipeline of the policy that is current at that moment, and is the `Reply`. A caller who goes away interrupts
+ * its call's fibre. Everything that is not an API of the data plane goes to the control plane on the same port.
+ */
+import { randomUUID } from "node:crypto"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { Effect, type Fiber } from "effect"
+import { apis, fallbackApi } from "../src/Apis.ts"
+import type { Api, Incoming } from "../src/Call.ts"
+import { type GatewayError, refuse } from "../src/GatewayError.ts"
+import type { Pipeline } from "../src/Pipeline.ts"
+import type { Reply } from "../src/Reply.ts"
+import { concat } from "../src/Sse.ts"
+import { checkBody, checkOrigin, requestIdOf, secretOf, tooLarge } from "./Guard.ts"
+
+export interface HttpOptions {
+  readonly maxBodyBytes: number
+  /** Without keys, requests of other hosts and pages are refused. */
+  readonly localOnly: boolean
+}
+
+/** What the data plane serves. */
+export interface Gateway {
+  /** The pipeline of the policy that serves now; a call keeps the one it began with. */
+  readonly pipeline: () => Pipeline
+  readonly control: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+class HttpReply implements Reply {
+  readonly #response: ServerResponse
+
+  constructor(response: ServerResponse) {
+    this.#response = response
+  }
+
+  get begun(): boolean {
+    return this.#response.headersSent
+  }
+
+  begin(status: number, headers: ReadonlyArray<string>): void {
+    if (!this.#response.headersSent && !this.#response.destroyed) this.#response.writeHead(status, headers as Array<string>)
+  }
+
+  write(chunk: Uint8Array | string): boolean {
+    return this.#response.write(chunk)
+  }
+
+  end(chunk?: Uint8Array | string): void {
+    if (chunk === undefined) this.#response.end()
+    else this.#response.end(chunk)
+  }
+
+  onDrain(resume: () => void): void {
+    this.#response.once("drain", resume)
+  }
+}
+
+/** Calls under way, and how to stop. */
+export interface DataPlane {
+  readonly server: Server
+  /** Stops taking calls and waits for those under way; after `millis` the rest is interrupted. Gives how many were. */
+  readonly drain: (millis: number) => Promise<number>
+}
+
+const isError = (value: string | GatewayError | undefined): value is GatewayError => typeof value === "object"
+
+/** Larger bodies than this are not even read to be thrown away. */
+const maxDiscardFactor = 4
+
+/** Creates the server; it does not listen yet. */
+export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
+  const open = new Set<Fiber.Fiber<void>>()
+  const waiting: Array<() => void> = []
+  let draining = false
+
+  const turnAway = (request: IncomingMessage, response: ServerResponse, api: Api, error: GatewayError): void => {
+    const id = requestIdOf(request.headers) ?? randomUUID()
+    if (error.code === "shutting_down" || Number(request.headers["content-length"]) > options.maxBodyBytes * maxDiscardFactor)
+      response.shouldKeepAlive = false
+    gateway.pipeline().refuse({ id, api, secret: undefined, parse: () => error, reply: new HttpReply(response) }, error)
+    // What is still coming of the body is thrown away, so that the client reads our answer and not a reset.
+    request.resume()
+  }
+
+  const start = (request: IncomingMessage, response: ServerResponse, api: Api, secret: string | undefined, bytes: Uint8Array): void => {
+    const { headers } = request
+    const incoming: Incoming = {
+      id: requestIdOf(headers) ?? randomUUID(),
+      api,
+      secret,
+      reply: new HttpReply(response),
+      parse: () =>
+        api.parse(bytes, (name) => {
+          const value = headers[name]
+          return value === undefined ? null : typeof value === "string" ? value : value.join(", ")
+        })
+    }
+    const fiber = Effect.runFork(gateway.pipeline().run(incoming))
+    if (fiber.pollUnsafe() !== undefined) return
+    open.add(fiber)
+    fiber.addObserver(() => {
+      open.delete(fiber)
+      if (open.size === 0) for (const resume of waiting.splice(0)) resume()
+    })
+    response.on("close", () => {
+      if (!response.writableFinished) fiber.interruptUnsafe()
+    })
+  }
+
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    const url = request.url ?? "/"
+    const query = url.indexOf("?")
+    const api = apis.get(query === -1 ? url : url.slice(0, query))
+    const foreign = options.localOnly ? checkOrigin(request.headers) : undefined
+    if (foreign !== undefined) {
+      turnAway(request, response, api ?? fallbackApi, foreign)
+      return
+    }
+    if (api === undefined) {
+      gateway.control(request, response)
+      return
+    }
+    if (request.method !== "POST") {
+      response.setHeader("allow", "POST")
+      turnAway(request, response, api, refuse("method_not_allowed", `${request.method} is not taken here: POST a request`))
+      return
+    }
+    const refused = draining
+      ? refuse("shutting_down", "the gateway is shutting down", { retryAfterMillis: 1_000 })
+      : checkBody(request.headers, options.maxBodyBytes)
+    if (refused !== undefined) {
+      turnAway(request, response, api, refused)
+      return
+    }
+    const secret = secretOf(request.headers)
+    if (isError(secret)) {
+      turnAway(request, response, api, secret)
+      return
+    }
+    const chunks: Array<Uint8Array> = []
+    let length = 0
+    const take = (chunk: Uint8Array): void => {
+      length += chunk.length
+      if (length <= options.maxBodyBytes) {
+        chunks.push(chunk)
+        return
+      }
+      request.off("data", take)
+      request.off("end", end)
+      turnAway(request, response, api, tooLarge(options.maxBodyBytes))
+    }
+    const end = (): void => start(request, response, api, secret, concat(chunks))
+    request.on("data", take)
+    request.on("end", end)
+    // A body that is cut off has no call and nobody to answer.
+    request.on("error", () => {})
+  }
+
+  const server = createServer(
+    { requestTimeout: 120_000, headersTimeout: 30_000, keepAliveTimeout: 75_000, maxHeaderSize: 16 * 1024 },
+    handle
+  )
+  return {
+    server,
+    drain: async (millis) => {
+      draining = true
+      const closed = new Promise<void>((resolve) => void server.close(() => resolve()))
+      server.closeIdleConnections()
+      let timer: NodeJS.Timeout | undefined
+      if (open.size > 0) {
+        const late = new Promise<void>((resolve) => {
+          timer = setTimeout(resolve, millis)
+        })
+        await Promise.race([new Promise<void>((resolve) => void waiting.push(resolve)), late])
+        clearTimeout(timer)
+      }
+      const left = open.size
+      for (const fiber of open) fiber.interruptUnsafe()
+      // Answers that are written but not yet flushed go out; a connection that is kept alive does not keep us.
+      server.closeIdleConnections()
+      const soon = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, 500)
+      })
+      await Promise.race([closed, soon])
+      clearTimeout(timer)
+      server.closeAllConnections()
+      return left
+    }
+  }
+}

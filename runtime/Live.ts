@@ -1,0 +1,32 @@
+/**
+ * The one place where layers meet: every service of the pipeline, as the gateway runs it.
+ */
+import { Layer } from "effect"
+import * as Exchange from "../src/Exchange.ts"
+import { Health } from "../src/Health.ts"
+import { Keys } from "../src/Keys.ts"
+import { Ledger } from "../src/Ledger.ts"
+import type { Secret } from "../src/Policy.ts"
+import * as AccessLog from "./AccessLog.ts"
+import * as Upstream from "./Upstream.ts"
+
+export interface Settings {
+  readonly lines: AccessLog.Lines
+  readonly secretOf: (secret: Secret) => string | undefined
+  readonly connectTimeoutMillis: number
+  readonly firstByteMillis: number
+  readonly idleMillis: number
+  readonly maxAnswerBytes: number
+}
+
+/** The defaults of the gateway's own limits. */
+export const defaults = { connectTimeoutMillis: 5_000, ...Exchange.defaults }
+
+export const live = (settings: Settings) =>
+  Layer.mergeAll(
+    Exchange.layer(settings).pipe(Layer.provide(Upstream.layer(settings))),
+    Health.layer(),
+    Keys.layerLocal,
+    Ledger.layerNone,
+    AccessLog.layer(settings.lines)
+  )

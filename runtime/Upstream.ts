@@ -1,0 +1,107 @@
+/**
+ * The `Upstream` over undici: its `dispatch`, by hand, with pooled keep-alive connections to every provider.
+ *
+ * Undici's own header and body timeouts are off: `Exchange.ts` keeps all deadlines but the connect timeout, which only the connector can keep.
+ */
+import { Effect, Layer } from "effect"
+import { Agent, type Dispatcher, errors } from "undici"
+import { Upstream, type UpstreamCall, type UpstreamSink } from "../src/Upstream.ts"
+
+export interface UpstreamOptions {
+  readonly connectTimeoutMillis: number
+}
+
+type Headers = Record<string, string | Array<string> | undefined>
+
+const single = (headers: Headers): Readonly<Record<string, string | undefined>> => {
+  for (const name in headers) {
+    const value = headers[name]
+    if (Array.isArray(value)) headers[name] = value[0]
+  }
+  return headers as Record<string, string | undefined>
+}
+
+/** One message for people: what happened to the connection, without the provider's address in full. */
+const describe = (error: Error): string => {
+  const code = (error as { readonly code?: unknown }).code
+  const cause = error instanceof AggregateError && error.errors[0] instanceof Error ? (error.errors[0] as Error).message : error.message
+  return typeof code === "string" && !cause.includes(code) ? `${cause} (${code})` : cause || "the connection failed"
+}
+
+class Handler implements Dispatcher.DispatchHandler, UpstreamCall {
+  readonly #sink: UpstreamSink
+  #controller: Dispatcher.DispatchController | undefined = undefined
+  #over = false
+
+  constructor(sink: UpstreamSink) {
+    this.#sink = sink
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#over) controller.abort(new errors.RequestAbortedError())
+    else this.#controller = controller
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+    // Early hints and the like are not the answer.
+    if (status >= 200 && !this.#over) this.#sink.head(status, single(headers))
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#over) this.#sink.data(chunk)
+  }
+
+  onResponseEnd(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#sink.end()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#over) return
+    this.#over = true
+    this.#sink.failed({ kind: error instanceof errors.ConnectTimeoutError ? "connect-timeout" : "connection", message: describe(error) })
+  }
+
+  abort(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#controller?.abort(new errors.RequestAbortedError())
+  }
+
+  pause(): void {
+    this.#controller?.pause()
+  }
+
+  resume(): void {
+    this.#controller?.resume()
+  }
+}
+
+export const layer = (options: UpstreamOptions): Layer.Layer<Upstream> =>
+  Layer.effect(
+    Upstream,
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(
+          () =>
+            new Agent({
+              connect: { timeout: options.connectTimeoutMillis },
+              headersTimeout: 0,
+              bodyTimeout: 0,
+              keepAliveTimeout: 30_000,
+              maxResponseSize: -1,
+              pipelining: 1
+            })
+        ),
+        (agent) => Effect.promise(() => agent.destroy())
+      ),
+      (agent) => ({
+        send: ({ body, headers, origin, path }, sink) => {
+          const handler = new Handler(sink)
+          agent.dispatch({ origin, path, method: "POST", headers: headers as Array<string>, body }, handler)
+          return handler
+        }
+      })
+    )
+  )

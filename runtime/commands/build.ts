@@ -1,0 +1,37 @@
+/**
+ * `turnout build`: the canonical JSON of a policy, and its hash.
+ */
+import { Effect } from "effect"
+import { Command, Flag } from "effect/cli"
+import { canonical } from "../../src/Policy.ts"
+import { compiled } from "../Policies.ts"
+import { orSay, policyArgument, policyFile, say, tell } from "./shared.ts"
+
+export const build = Command.make(
+  "build",
+  {
+    policy: policyArgument,
+    hash: Flag.Boolean("hash").pipe(Flag.withDescription("print the hash alone"), Flag.withDefault(false))
+  },
+  ({ hash: hashOnly, policy }) =>
+    orSay(
+      Effect.gen(function* () {
+        const { compiled: built, lines } = yield* compiled(yield* policyFile(policy))
+        for (const line of lines) yield* tell(line)
+        if (hashOnly) {
+          yield* say(built.hash)
+          return
+        }
+        yield* say(canonical(built.policy))
+        yield* tell(`sha256 ${built.hash}`)
+      })
+    )
+).pipe(
+  Command.withDescription(
+    "Print the canonical JSON of a policy on standard output, and its SHA-256 on standard error. The same policy gives the same bytes, however it is written."
+  ),
+  Command.withShortDescription("canonical JSON and hash"),
+  Command.withExamples([
+    { command: "turnout build policies/quickstart.ts > policy.json", description: "the artefact that every tool takes" }
+  ])
+)

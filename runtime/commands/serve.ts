@@ -1,0 +1,219 @@
+/**
+ * `turnout serve`: the gateway, with hot reload.
+ */
+import { resolve } from "node:path"
+import { Effect, Option, Queue, type Scope } from "effect"
+import { Command, Flag } from "effect/cli"
+import { check } from "../../src/Check.ts"
+import { type Compiled, compile } from "../../src/Compile.ts"
+import { gather } from "../AccessLog.ts"
+import { lookedFor, policyFrom, sourceOf } from "../Environment.ts"
+import { type Gateway, GatewayRefused, start } from "../Gateway.ts"
+import { defaults } from "../Live.ts"
+import { startInWorker, type Running } from "../Mock.ts"
+import { compiled, find, judge } from "../Policies.ts"
+import * as Watch from "../Watch.ts"
+import { version } from "../version.ts"
+import { orSay, policyArgument } from "./shared.ts"
+
+const tell = (message: string): void => void process.stderr.write(`${message}\n`)
+
+const plural = (n: number, word: string): string => `${n} ${word}${n === 1 ? "" : "s"}`
+
+const describe = (name: string, { hash, routes, targets }: Compiled): string =>
+  `${name}: ${plural(routes.length, "route")}, ${plural(targets.size, "target")}, hash ${hash.slice(0, 12)}`
+
+/** A model that a first call may ask for. */
+const exampleModel = ({ models, policy }: Compiled): string => {
+  const open = Object.entries(policy.providers).find(([, provider]) => provider.open)?.[0]
+  return models.mentioned[0] ?? models.list()[0]?.name ?? `${open}/gpt-4o-mini`
+}
+
+const curl = (url: string, model: string): string =>
+  `curl -sN ${url}/v1/chat/completions -H 'content-type: application/json' -d '${JSON.stringify({
+    model,
+    stream: true,
+    messages: [{ role: "user", content: "Which way?" }]
+  })}'`
+
+const warnOfMissingKeys = ({ policy }: Compiled): void => {
+  for (const [name, { key }] of Object.entries(policy.providers)) {
+    if (key !== undefined && !process.env[key.env]) tell(`warning: ${key.env} is not set, so every call to \`${name}\` will fail`)
+  }
+}
+
+/** Runs the mock servers that a policy names, and no others. */
+const mocks = Effect.gen(function* () {
+  let running: ReadonlyArray<Running> = []
+  let serving = "[]"
+  const stop = async (): Promise<void> => {
+    for (const mock of running) await mock.close()
+    running = []
+    serving = "[]"
+  }
+  yield* Effect.addFinalizer(() => Effect.promise(stop))
+  return (compiled: Compiled): Effect.Effect<void, GatewayRefused> =>
+    Effect.tryPromise({
+      try: async () => {
+        const wanted = Object.values(compiled.policy.providers).flatMap(({ baseUrl, mock }) =>
+          baseUrl === undefined || mock === undefined ? [] : [{ url: new URL(baseUrl), models: mock }]
+        )
+        if (JSON.stringify(wanted) === serving) return
+        await stop()
+        for (const { models, url } of wanted) {
+          const mock = await startInWorker({ host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port), models })
+          running = [...running, mock]
+          tell(`mock     ${mock.url} answers for ${Object.keys(models).join(", ")}`)
+        }
+        serving = JSON.stringify(wanted)
+      },
+      catch: (error) =>
+        new GatewayRefused({ why: `the mock provider cannot start: ${error instanceof Error ? error.message : String(error)}` })
+    })
+})
+
+interface Source {
+  readonly name: string
+  readonly compiled: Compiled
+  /** Undefined for the environment's policy, which is not watched. */
+  readonly file: string | undefined
+  readonly files: ReadonlyArray<string>
+}
+
+const source = (named: Option.Option<string>) =>
+  Effect.gen(function* () {
+    const file = find(Option.getOrUndefined(named))
+    if (file !== undefined) {
+      const judged = yield* compiled(file)
+      for (const line of judged.lines) tell(line)
+      const found: Source = { name: judged.file, compiled: judged.compiled, file, files: judged.loaded.files }
+      return found
+    }
+    const json = policyFrom(process.env)
+    if (json === undefined) {
+      return yield* new GatewayRefused({
+        why: `there is no policy to serve: name one (\`turnout serve policy.ts\`), or set the key of a provider: ${lookedFor().join(", ")}`
+      })
+    }
+    const checked = check(json)
+    if (checked.policy === undefined) {
+      return yield* new GatewayRefused({ why: checked.findings.map(({ message, place }) => `${place}: ${message}`).join("\n") })
+    }
+    tell(`no policy is named: these are the providers whose keys are in the environment, as a policy:\n\n${sourceOf(json)}`)
+    const found: Source = { name: "the environment", compiled: compile(checked.policy), file: undefined, files: [] }
+    return found
+  })
+
+/** Reloads after every change, for ever: a policy that does not check never replaces one that does. */
+const reloads = (
+  file: string,
+  files: ReadonlyArray<string>,
+  gateway: Gateway,
+  setMocks: (compiled: Compiled) => Effect.Effect<void, GatewayRefused>
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const changes = yield* Queue.sliding<void>(1)
+    const watcher = yield* Watch.make(() => void Queue.offerUnsafe(changes, undefined))
+    watcher.set(files)
+    const again = (): void => void Queue.offerUnsafe(changes, undefined)
+    process.on("SIGHUP", again)
+    yield* Effect.addFinalizer(() => Effect.sync(() => void process.off("SIGHUP", again)))
+    yield* Queue.take(changes).pipe(
+      Effect.andThen(
+        Effect.gen(function* () {
+          const kept = `keeping the policy ${gateway.compiled().hash.slice(0, 12)}`
+          const judged = yield* judge(file).pipe(Effect.tapError(() => Effect.sync(() => tell(`\nRELOAD FAILED, ${kept}:`))))
+          // A half-saved import may be missing from the list, so what was watched stays watched.
+          watcher.set([...new Set([...files, ...judged.loaded.files])])
+          if (judged.checked.policy === undefined) {
+            tell(`\nRELOAD REFUSED, ${kept}:`)
+            for (const line of judged.lines) tell(line)
+            return
+          }
+          const next = compile(judged.checked.policy)
+          if (next.hash === gateway.compiled().hash) return
+          for (const line of judged.lines) tell(line)
+          yield* setMocks(next)
+          yield* gateway.exchange(next)
+          warnOfMissingKeys(next)
+          tell(`reloaded ${describe(judged.file, next)}`)
+        }).pipe(Effect.catch((error) => Effect.sync(() => tell(error.message))))
+      ),
+      Effect.forever
+    )
+  })
+
+const lastWord = Effect.addFinalizer(() =>
+  Effect.sync(() => {
+    process.exitCode = 0
+    tell("stopped")
+  })
+)
+
+/** A second signal does not wait. */
+const secondSignal = Effect.addFinalizer(() =>
+  Effect.sync(() => {
+    tell("stopping: waiting for calls under way; once more to stop at once")
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130))
+  })
+)
+
+const seconds = (name: string, description: string, fallback: number) =>
+  Flag.Int(name).pipe(Flag.withDescription(`${description} (default ${fallback} s)`), Flag.withDefault(fallback))
+
+export const serve = Command.make(
+  "serve",
+  {
+    policy: policyArgument,
+    host: Flag.String("host").pipe(
+      Flag.withDescription("address to listen on; without keys it must be a loopback one (default 127.0.0.1)"),
+      Flag.withDefault("127.0.0.1")
+    ),
+    port: Flag.Int("port").pipe(Flag.withDescription("port to listen on; 0 for any free one (default 8080)"), Flag.withDefault(8080)),
+    maxBody: Flag.Int("max-body").pipe(Flag.withDescription("the largest request body, in MiB (default 32)"), Flag.withDefault(32)),
+    connectTimeout: seconds("connect-timeout", "longest wait for a connection to a provider", 5),
+    firstByteTimeout: seconds("first-byte-timeout", "longest wait for a provider's first byte", 120),
+    idleTimeout: seconds("idle-timeout", "longest silence within an answer", 60),
+    drain: seconds("drain", "longest wait for calls under way when stopping", 30)
+  },
+  ({ connectTimeout, drain, firstByteTimeout, host, idleTimeout, maxBody, policy, port }) =>
+    orSay(
+      Effect.scoped(
+        Effect.gen(function* () {
+          yield* lastWord
+          const setMocks = yield* mocks
+          const { compiled: first, file, files, name } = yield* source(policy)
+          yield* setMocks(first)
+          const gateway = yield* start(first, {
+            ...defaults,
+            host,
+            port,
+            tell,
+            lines: gather(process.stdout, tell),
+            secretOf: (secret) => process.env[secret.env] || undefined,
+            maxBodyBytes: maxBody * 1024 * 1024,
+            connectTimeoutMillis: connectTimeout * 1_000,
+            firstByteMillis: firstByteTimeout * 1_000,
+            idleMillis: idleTimeout * 1_000,
+            drainMillis: drain * 1_000
+          })
+          yield* secondSignal
+          warnOfMissingKeys(first)
+          tell(
+            `turnout  ${version}\npolicy   ${describe(name, first)}\nready    ${gateway.url}\n\n${curl(gateway.url, exampleModel(first))}\n`
+          )
+          if (file === undefined) yield* Effect.never
+          else yield* reloads(resolve(file), files, gateway, setMocks)
+        })
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "Serve a policy: an OpenAI-compatible endpoint on one port, one JSON access line per call on standard output, everything for people on standard error. An edited policy is reloaded without dropping a call; one that does not check never replaces one that does. Without a policy, the providers whose usual keys are in the environment are offered."
+  ),
+  Command.withShortDescription("the gateway, with hot reload"),
+  Command.withExamples([
+    { command: "turnout serve policies/quickstart.ts", description: "mock deployments, no account needed" },
+    { command: "OPENAI_API_KEY=… turnout serve", description: "no policy: models are addressed as openai/gpt-4o-mini" }
+  ])
+)

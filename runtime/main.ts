@@ -1,0 +1,30 @@
+/**
+ * The `turnout` command line. Each command is one file in `commands/`; the layers of the gateway meet in `Live.ts`.
+ */
+import "effect/schema/SchemaJITCompiler/enable"
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Cause, Effect, Exit } from "effect"
+import { Command } from "effect/cli"
+import { build } from "./commands/build.ts"
+import { check } from "./commands/check.ts"
+import { explain } from "./commands/explain.ts"
+import { mock } from "./commands/mock.ts"
+import { serve } from "./commands/serve.ts"
+import { version } from "./version.ts"
+
+const turnout = Command.make("turnout").pipe(
+  Command.withDescription("Typed routing policies for LLM traffic: checked, explained, compiled and served."),
+  Command.withSubcommands([serve, check, explain, build, mock])
+)
+
+turnout.pipe(
+  Command.run({ version }),
+  Effect.provide(NodeServices.layer),
+  NodeRuntime.runMain({
+    // A stop on request is no failure where the command says so (`serve`).
+    teardown: (exit, onExit) => {
+      if (Exit.isFailure(exit)) onExit(Cause.hasInterruptsOnly(exit.cause) ? Number(process.exitCode ?? 130) : 1)
+      else onExit(Number(process.exitCode ?? 0))
+    }
+  })
+)

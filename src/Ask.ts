@@ -1,0 +1,22 @@
+/**
+ * What routing needs to know of a request, whatever dialect it is written in. A caller's dialect implements it over its parsed body; each answer is computed
+ * only if a policy's facts ask for it.
+ */
+export interface Ask {
+  /** The model that the caller names. */
+  readonly model: string
+  readonly stream: boolean
+  /** UTF-8 bytes of all text that the model will read: messages, tool definitions, schemas; media count nothing here. */
+  readonly inputBytes: () => number
+  /** The most tokens that the caller will take, or null where it does not say. */
+  readonly maxOutputTokens: () => number | null
+  readonly messages: () => number
+  readonly needsTools: () => boolean
+  readonly needsVision: () => boolean
+  readonly needsStructuredOutput: () => boolean
+  readonly needsReasoning: () => boolean
+  /** A string field of the body's `metadata` object. */
+  readonly metadata: (name: string) => string | null
+  /** A header of the request; `name` in lower case. */
+  readonly header: (name: string) => string | null
+}

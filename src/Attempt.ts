@@ -1,0 +1,39 @@
+/**
+ * One attempt on one target, within limits: the seam between what is decided and what the world does.
+ *
+ * Live it is `Exchange.ts` over an upstream; tests script it, the simulator models it. It ends when the last byte has been handed on or the attempt has
+ * failed, and failing is an outcome, never an error. No Promise may live above this seam: a virtual clock cannot see one.
+ *
+ * The deadline is passed as data and kept by the layer, not wrapped around the attempt as `Effect.timeout`: it bounds the time to the commit only, which
+ * just the layer knows, and nesting is then a minimum. Interruption means that the caller has gone; the layer lets go of everything it holds.
+ */
+import { Context, type Effect } from "effect"
+import type { Call } from "./Call.ts"
+import type { Usage } from "./Conversation.ts"
+import type { Loss } from "./Dialect.ts"
+import type { Failure } from "./Failure.ts"
+import type { Target } from "./Target.ts"
+
+export interface Limits {
+  /** Monotonic milliseconds by which the attempt must have committed, or fail with class `timeout`; `Infinity` for no limit. */
+  readonly commitBy: number
+}
+
+export interface Outcome {
+  /** Undefined when the answer was handed on whole. */
+  readonly failure: Failure | undefined
+  /** Whether anything has reached the caller. */
+  readonly committed: boolean
+  readonly status: number | undefined
+  readonly usage: Usage | undefined
+  /** Monotonic milliseconds of the first content. */
+  readonly firstTokenAt: number | undefined
+  readonly losses: ReadonlyArray<Loss>
+}
+
+export class Attempt extends Context.Service<
+  Attempt,
+  {
+    readonly run: (call: Call, target: Target, limits: Limits) => Effect.Effect<Outcome>
+  }
+>()("turnout/Attempt") {}

@@ -1,0 +1,132 @@
+/**
+ * One call on its way through the pipeline: what came in, what was decided, and what has happened to it so far.
+ *
+ * The lists grow while the call is under way; everything else is fixed when it has been decided. The record that is written at its end is made from this.
+ */
+import type { Ask } from "./Ask.ts"
+import type { Compiled } from "./Compile.ts"
+import type { Usage } from "./Conversation.ts"
+import { type Decision, summary } from "./Decision.ts"
+import type { CallerDialect, Loss } from "./Dialect.ts"
+import type { Facts, FactSource } from "./Facts.ts"
+import type { Failure } from "./Failure.ts"
+import type { GatewayError } from "./GatewayError.ts"
+import type { Scan } from "./JsonScan.ts"
+import type { Caller } from "./Keys.ts"
+import type { Reply } from "./Reply.ts"
+import type { Target } from "./Target.ts"
+
+/** A request whose body has been read: what routing asks of it, and what an exchange sends on. */
+export interface Parsed {
+  readonly ask: Ask
+  /** The parsed JSON. */
+  readonly json: Readonly<Record<string, unknown>>
+  /** The bytes as they came, valid UTF-8. */
+  readonly bytes: Uint8Array
+  /** Where the top-level members lie in them. */
+  readonly scan: Scan
+}
+
+/** An API that callers speak: its name, and its dialect. */
+export interface Api {
+  /** As facts and records name it: `chat.completions`. */
+  readonly name: string
+  /** Targets that speak the same take the bytes as they are. */
+  readonly speaks: Target["speaks"]
+  readonly dialect: CallerDialect
+  readonly parse: (bytes: Uint8Array, header: (name: string) => string | null) => Parsed | GatewayError
+  /** The body of an error answer. */
+  readonly errorBody: (error: GatewayError) => string
+  /** A stream's last words after its commit, framed as its dialect frames an error. */
+  readonly errorEvent: (error: GatewayError) => string
+}
+
+/** What the pipeline is given. */
+export interface Incoming {
+  readonly id: string
+  readonly api: Api
+  readonly secret: string | undefined
+  readonly parse: () => Parsed | GatewayError
+  readonly reply: Reply
+}
+
+/** An attempt that was made, as recorded. */
+export interface Attempted {
+  readonly _tag: "Attempted"
+  readonly target: Target
+  /** Undefined when it was served. */
+  readonly failure: Failure | undefined
+  /** Whether the caller had seen a part of it. */
+  readonly committed: boolean
+  /** The provider's status, where there was one. */
+  readonly status: number | undefined
+  readonly usage: Usage | undefined
+  readonly losses: ReadonlyArray<Loss>
+  /** Milliseconds from the beginning of the call. */
+  readonly startedMillis: number
+  readonly firstTokenMillis: number | undefined
+  readonly endedMillis: number
+  /** Integer nano-dollars; undefined where the target has no price or usage never came. */
+  readonly nanoDollars: number | undefined
+  /** Whether it was tried although its breaker was open, because nothing else was left. */
+  readonly probe: boolean
+}
+
+/** A candidate that was not tried. */
+export interface Rejected {
+  readonly _tag: "Rejected"
+  readonly target: string
+  readonly by: "breaker" | "budget" | "deadline" | "unknown-model" | "ambiguous-model"
+  readonly error: GatewayError
+  /** What a probe of it needs. */
+  readonly candidate?: { readonly target: Target; readonly commitBy: number }
+}
+
+/** The author said no. */
+export interface Denied {
+  readonly _tag: "Denied"
+  readonly error: GatewayError
+}
+
+export type Settled = Attempted | Rejected | Denied
+
+export interface Call extends FactSource {
+  readonly incoming: Incoming
+  readonly parsed: Parsed
+  readonly caller: Caller
+  readonly compiled: Compiled
+  readonly facts: Facts
+  readonly decision: Decision
+  /** Unix time in milliseconds. */
+  readonly time: number
+  /** Monotonic milliseconds at its beginning. */
+  readonly began: number
+  readonly attempts: Array<Attempted>
+  readonly rejections: Array<Rejected>
+}
+
+const printable = /^[\x20-\x7e]*$/
+/** A text as a header can carry it. */
+const headerValue = (text: string): string => (printable.test(text) ? text : encodeURIComponent(text))
+
+/** The headers that tell a caller what was decided, names and values in turn. */
+export const decisionHeaders = (call: Call, target: Target | undefined, attempts: number): Array<string> => {
+  const headers = [
+    "x-request-id",
+    call.id,
+    "x-turnout-decision",
+    summary(call.compiled, call.decision),
+    "x-turnout-route",
+    call.compiled.routes[call.decision.route]!.name,
+    "x-turnout-attempts",
+    String(attempts),
+    "x-turnout-policy",
+    call.compiled.hash.slice(0, 12)
+  ]
+  if (target !== undefined) headers.push("x-turnout-target", headerValue(target.name))
+  return headers
+}
+
+/** The header that lists what a translation could not carry. */
+export const lossHeader = (losses: ReadonlyArray<Loss>): Array<string> =>
+  losses.length === 0 ? [] : ["x-turnout-loss", headerValue([...new Set(losses.map((loss) => loss.field))].join(",").slice(0, 1_000))]

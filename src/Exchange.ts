@@ -1,0 +1,245 @@
+/**
+ * The live `Attempt`: encodes a request, sends it, reads the answer, commits, and hands every byte on.
+ *
+ * Where caller and target speak the same dialect the bytes are patched and forwarded; elsewhere they go through `Conversation` (`exchange/`). All deadlines of
+ * all open transfers are kept by one fibre that looks every ten milliseconds while there are any: a timer for each would cost more than the decision, and a
+ * deadline that is ten milliseconds late harms nobody.
+ *
+ * Runs once per attempt, and `data` once per chunk: no exceptions, no closures made per chunk, nothing buffered that could be handed on.
+ */
+import { Clock, Effect, Latch, Layer } from "effect"
+import { Attempt, type Limits, type Outcome } from "./Attempt.ts"
+import { type Call, decisionHeaders, lossHeader } from "./Call.ts"
+import type { Usage } from "./Conversation.ts"
+import type { Loss } from "./Dialect.ts"
+import { encoderOf } from "./exchange/encode.ts"
+import { relayOf, type Relay, type Transfer } from "./exchange/relay.ts"
+import type { Failure } from "./Failure.ts"
+import { failed } from "./GatewayError.ts"
+import type { Secret } from "./Policy.ts"
+import type { Target } from "./Target.ts"
+import { Upstream, type UpstreamCall, type UpstreamFailure, type UpstreamSink } from "./Upstream.ts"
+
+export interface ExchangeOptions {
+  /** The secret behind a name; undefined where it is not set. */
+  readonly secretOf: (secret: Secret) => string | undefined
+  /** From sending to the provider's first byte. */
+  readonly firstByteMillis: number
+  /** Between two chunks of an answer, and for a reader who takes nothing. */
+  readonly idleMillis: number
+  /** The largest answer that is held whole, in bytes. */
+  readonly maxAnswerBytes: number
+}
+
+export const defaults = { firstByteMillis: 120_000, idleMillis: 60_000, maxAnswerBytes: 32 * 1024 * 1024 }
+
+const sweepEvery = "10 millis"
+/** How long a provider may keep its connection open after it has said that its stream is over. */
+const lingerMillis = 1_000
+
+/** One request to a provider and its answer on the way to the caller. */
+class OpenTransfer implements Transfer, UpstreamSink {
+  readonly call: Call
+  readonly target: Target
+  readonly maxAnswerBytes: number
+  readonly losses: Array<Loss>
+  usage: Usage | undefined = undefined
+
+  readonly #options: ExchangeOptions
+  readonly #now: () => number
+  readonly #open: Set<OpenTransfer>
+  readonly #resume: (outcome: Outcome) => void
+  #upstream: UpstreamCall | undefined = undefined
+  #relay: Relay | undefined = undefined
+  #status: number | undefined = undefined
+  #commitBy: number
+  #quietSince: number
+  #paused = false
+  #committed = false
+  #firstTokenAt: number | undefined = undefined
+  /** The outcome has been told. */
+  #settled = false
+
+  constructor(
+    call: Call,
+    target: Target,
+    limits: Limits,
+    losses: ReadonlyArray<Loss>,
+    options: ExchangeOptions,
+    now: () => number,
+    open: Set<OpenTransfer>,
+    resume: (outcome: Outcome) => void
+  ) {
+    this.call = call
+    this.target = target
+    this.losses = [...losses]
+    this.maxAnswerBytes = options.maxAnswerBytes
+    this.#options = options
+    this.#now = now
+    this.#open = open
+    this.#resume = resume
+    this.#commitBy = limits.commitBy
+    this.#quietSince = now()
+  }
+
+  start(upstream: UpstreamCall): void {
+    this.#upstream = upstream
+    if (this.#settled) upstream.abort()
+    else this.#open.add(this)
+  }
+
+  // What the provider does.
+
+  head(status: number, headers: Readonly<Record<string, string | undefined>>): void {
+    if (this.#settled) return
+    this.#status = status
+    this.#quietSince = this.#now()
+    this.#relay = relayOf(this, status, headers)
+  }
+
+  data(chunk: Uint8Array): void {
+    if (this.#settled) return
+    this.#quietSince = this.#now()
+    this.#relay!.data(chunk)
+  }
+
+  end(): void {
+    this.#open.delete(this)
+    if (!this.#settled) this.#relay!.end()
+  }
+
+  failed({ kind, message }: UpstreamFailure): void {
+    this.#open.delete(this)
+    if (kind === "connect-timeout") this.fail({ class: "timeout", message })
+    // A connection that breaks inside an answer has cut it short.
+    else this.fail({ class: this.#status === undefined ? "connection" : "stream-cut", message })
+  }
+
+  // What the relay asks for.
+
+  commit(contentType: string, more: ReadonlyArray<string>): void {
+    if (this.#committed) return
+    this.#committed = true
+    this.#firstTokenAt = this.#now()
+    const { call } = this
+    const headers = decisionHeaders(call, this.target, call.attempts.length + 1)
+    headers.push("content-type", contentType, ...more)
+    if (this.losses.length > 0) headers.push(...lossHeader(this.losses))
+    call.incoming.reply.begin(200, headers)
+  }
+
+  get committed(): boolean {
+    return this.#committed
+  }
+
+  write(bytes: Uint8Array | string): void {
+    if (this.call.incoming.reply.write(bytes) || this.#paused) return
+    this.#paused = true
+    this.#upstream?.pause()
+    this.call.incoming.reply.onDrain(() => {
+      this.#paused = false
+      this.#quietSince = this.#now()
+      if (!this.#settled) this.#upstream?.resume()
+    })
+  }
+
+  /** The answer is whole: `bytes` are its last. */
+  done(bytes?: Uint8Array | string): void {
+    this.call.incoming.reply.end(bytes)
+    this.#settle(undefined)
+  }
+
+  fail(failure: Failure): void {
+    if (this.#settled) return
+    if (this.#committed) this.call.incoming.reply.end(this.call.incoming.api.errorEvent(failed(this.target.name, failure)))
+    this.#settle(failure)
+    this.abort()
+  }
+
+  // What time does.
+
+  /** Fails what is overdue at `now`. */
+  check(now: number): void {
+    if (this.#settled) {
+      if (now - this.#quietSince > lingerMillis) this.abort()
+    } else if (!this.#committed && now >= this.#commitBy) {
+      this.fail({ class: "timeout", message: "nothing was committed before the deadline" })
+    } else if (this.#status === undefined) {
+      if (now - this.#quietSince > this.#options.firstByteMillis)
+        this.fail({ class: "timeout", message: `no answer within ${this.#options.firstByteMillis / 1_000} s` })
+    } else if (now - this.#quietSince > this.#options.idleMillis) {
+      this.fail(
+        this.#paused
+          ? { class: "cancelled", message: `the caller took nothing for ${this.#options.idleMillis / 1_000} s` }
+          : { class: "timeout", message: `the answer stalled for ${this.#options.idleMillis / 1_000} s` }
+      )
+    }
+  }
+
+  /** Lets go of the connection. */
+  abort(): void {
+    this.#settled = true
+    this.#open.delete(this)
+    this.#upstream?.abort()
+  }
+
+  #settle(failure: Failure | undefined): void {
+    this.#settled = true
+    this.#quietSince = this.#now()
+    this.#resume({
+      failure,
+      committed: this.#committed,
+      status: this.#status,
+      usage: this.usage,
+      firstTokenAt: this.#firstTokenAt,
+      losses: this.losses
+    })
+  }
+}
+
+const notSent = (failure: Failure): Effect.Effect<Outcome> =>
+  Effect.succeed({ failure, committed: false, status: undefined, usage: undefined, firstTokenAt: undefined, losses: [] })
+
+/** Attempts over the `Upstream` in scope. */
+export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Upstream> =>
+  Layer.effect(
+    Attempt,
+    Effect.gen(function* () {
+      const upstream = yield* Upstream
+      const clock = yield* Clock.Clock
+      const now = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      const open = new Set<OpenTransfer>()
+      const busy = Latch.makeUnsafe(false)
+      const encode = encoderOf(options.secretOf)
+
+      yield* Effect.forkScoped(
+        Effect.forever(
+          Effect.flatMap(busy.await, () =>
+            Effect.andThen(
+              Effect.sleep(sweepEvery),
+              Effect.sync(() => {
+                const time = now()
+                for (const transfer of open) transfer.check(time)
+                if (open.size === 0) busy.closeUnsafe()
+              })
+            )
+          )
+        )
+      )
+
+      return {
+        run: (call, target, limits) => {
+          const encoded = encode(call, target)
+          if (encoded._tag === "Impossible") return notSent(encoded.failure)
+          return Effect.callback<Outcome>((resume) => {
+            const transfer = new OpenTransfer(call, target, limits, encoded.losses, options, now, open, (outcome) =>
+              resume(Effect.succeed(outcome))
+            )
+            transfer.start(upstream.send(encoded.request, transfer))
+            if (open.size > 0) busy.openUnsafe()
+            return Effect.sync(() => transfer.abort())
+          })
+        }
+      }
+    })
+  )

@@ -1,0 +1,87 @@
+/**
+ * A decision, step by step, for people: what was read, which routes were passed over and why, and what would be tried in which order.
+ *
+ * Derived from the compiled policy and the decision that it really makes, so it cannot tell another story than the one that is served.
+ */
+import type { FactSource } from "./Facts.ts"
+import type { Compiled, Plan } from "./Compile.ts"
+import { show } from "./Condition.ts"
+import { type Decision, summary } from "./Decision.ts"
+import { recoverableByDefault } from "./Failure.ts"
+import { order } from "./Pipeline.ts"
+import type { Target } from "./Target.ts"
+
+const targetLine = (target: Target): string =>
+  `${target.name} (${target.model} at ${target.provider}${target.region === null ? "" : `, ${target.region}`}${
+    target.price === undefined ? "" : `, $${target.price.input / 1e6} in and $${target.price.output / 1e6} out per million tokens`
+  })`
+
+const sameAsDefault = (on: ReadonlySet<string>): boolean =>
+  on.size === recoverableByDefault.length && recoverableByDefault.every((name) => on.has(name))
+
+const planLines = (plan: Plan, decision: Decision, indent: string): ReadonlyArray<string> => {
+  const inner = `${indent}  `
+  switch (plan._tag) {
+    case "Send":
+      return [`${indent}send to ${targetLine(plan.target)}`]
+    case "Asked": {
+      const { asked } = decision
+      if (asked?._tag === "Found") return [`${indent}the model asked for is ${targetLine(asked.target)}`]
+      if (asked?._tag === "Ambiguous") return [`${indent}refuse with 404: the model asked for could be ${asked.targets.join(" or ")}`]
+      return [`${indent}refuse with 404: nothing is called by the model asked for`]
+    }
+    case "Deny":
+      return [`${indent}refuse with ${plan.status} ${plan.code}: ${plan.message}`]
+    case "First":
+      return [
+        `${indent}first of, moving on ${sameAsDefault(plan.on) ? "for the usual failures" : `for ${[...plan.on].join(", ")}`}:`,
+        ...plan.of.flatMap((part) => planLines(part, decision, inner))
+      ]
+    case "Split": {
+      const chosen = decision.slots[plan.slot]!
+      if (chosen === -1) return [`${indent}split, not reached`]
+      const arm = plan.arms[chosen]!
+      return [
+        `${indent}split, assigned to arm ${arm.name} of ${plan.arms.map(({ name }) => name).join(", ")}:`,
+        ...planLines(arm.plan, decision, inner)
+      ]
+    }
+    case "When": {
+      const chosen = decision.slots[plan.slot]!
+      if (chosen === -1) return [`${indent}when, not reached`]
+      return [
+        `${indent}${show(plan.condition)}: ${chosen === 1 ? "yes" : "no"}`,
+        ...planLines(chosen === 1 ? plan.then : plan.otherwise, decision, inner)
+      ]
+    }
+    case "Within":
+      return [`${indent}within ${plan.millis} ms, to the first content:`, ...planLines(plan.of, decision, inner)]
+  }
+}
+
+/** The lines of an explanation. */
+export const explain = (compiled: Compiled, source: FactSource): ReadonlyArray<string> => {
+  const facts = compiled.facts.read(source)
+  const decision = compiled.decide(facts)
+  const { caller } = source
+  return [
+    `policy    ${compiled.policy.name} ${compiled.hash.slice(0, 12)}`,
+    `caller    key ${caller.key}, class ${caller.class}${caller.team === null ? "" : `, team ${caller.team}`}`,
+    "",
+    "facts that the policy reads:",
+    ...(facts.length === 0 ? ["  none"] : compiled.facts.names.map((name, slot) => `  ${name} = ${JSON.stringify(facts[slot])}`)),
+    "",
+    "routes, in order:",
+    ...compiled.routes.slice(0, decision.route + 1).map((route, i) => {
+      const why = route.condition === undefined ? "no condition" : show(route.condition)
+      return `  ${i === decision.route ? "yes" : "no "}  ${route.name}: ${why}`
+    }),
+    ...(compiled.routes.length > decision.route + 1 ? [`  (${compiled.routes.length - decision.route - 1} further not looked at)`] : []),
+    "",
+    `decision  ${summary(compiled, decision)}`,
+    ...planLines(compiled.routes[decision.route]!.plan, decision, "  "),
+    "",
+    "order of a call:",
+    ...order.map((step, i) => `  ${i + 1}. ${step}`)
+  ]
+}

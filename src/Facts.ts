@@ -1,0 +1,122 @@
+/**
+ * The facts that conditions and splits read: their names, their types, and where each comes from.
+ *
+ * Facts lie in numbered slots, one for each fact that a policy mentions, so nothing is computed that no rule reads and a compiled condition is one array
+ * access and one comparison. Every fact is always present, with `null` for absent; which facts may be absent is part of their type. A null-prototype
+ * object would do the same at several times the cost: V8 keeps those as hash tables. Runs once per call, after parsing.
+ */
+import type { Ask } from "./Ask.ts"
+import type { Caller } from "./Keys.ts"
+import type { Policy } from "./Policy.ts"
+
+export type FactValue = string | number | boolean | null
+
+/** One value for each slot of a `FactTable`. */
+export type Facts = ReadonlyArray<FactValue>
+
+export interface FactType {
+  readonly type: "string" | "number" | "boolean"
+  /** Whether it may be absent. */
+  readonly optional: boolean
+}
+
+/** What facts are read from. */
+export interface FactSource {
+  readonly id: string
+  readonly api: string
+  readonly ask: Ask
+  readonly caller: Caller
+}
+
+interface Fact extends FactType {
+  readonly read: (source: FactSource) => FactValue
+}
+
+const text = (read: (source: FactSource) => string): Fact => ({ type: "string", optional: false, read })
+const textOrNone = (read: (source: FactSource) => string | null): Fact => ({ type: "string", optional: true, read })
+const number = (read: (source: FactSource) => number): Fact => ({ type: "number", optional: false, read })
+const flag = (read: (source: FactSource) => boolean): Fact => ({ type: "boolean", optional: false, read })
+
+const known = new Map<string, Fact>(
+  Object.entries({
+    "request.id": text(({ id }) => id),
+    "request.api": text(({ api }) => api),
+    "request.model": text(({ ask }) => ask.model),
+    "request.stream": flag(({ ask }) => ask.stream),
+    "request.inputTokens": number(({ ask }) => Math.ceil(ask.inputBytes() / 4)),
+    "request.maxOutputTokens": { type: "number", optional: true, read: ({ ask }) => ask.maxOutputTokens() },
+    "request.messages": number(({ ask }) => ask.messages()),
+    "request.needs.tools": flag(({ ask }) => ask.needsTools()),
+    "request.needs.vision": flag(({ ask }) => ask.needsVision()),
+    "request.needs.structuredOutput": flag(({ ask }) => ask.needsStructuredOutput()),
+    "request.needs.reasoning": flag(({ ask }) => ask.needsReasoning()),
+    "caller.key": text(({ caller }) => caller.key),
+    "caller.class": text(({ caller }) => caller.class),
+    "caller.team": textOrNone(({ caller }) => caller.team),
+    "caller.organisation": textOrNone(({ caller }) => caller.organisation)
+  })
+)
+
+const metadataPrefix = "request.metadata."
+const headersPrefix = "request.headers."
+
+const factOf = (name: string, policy: Declared): Fact | undefined => {
+  if (name.startsWith(metadataPrefix)) {
+    const field = name.slice(metadataPrefix.length)
+    return policy.metadata.includes(field) ? textOrNone(({ ask }) => ask.metadata(field)) : undefined
+  }
+  if (name.startsWith(headersPrefix)) {
+    const header = name.slice(headersPrefix.length)
+    return policy.headers.includes(header) ? textOrNone(({ ask }) => ask.header(header)) : undefined
+  }
+  return known.get(name)
+}
+
+/** What a policy declares that adds facts. */
+export type Declared = Pick<Policy, "metadata" | "headers">
+
+/** The type of the fact `name`, or undefined where the policy has no such fact. */
+export const typeOf = (name: string, policy: Declared): FactType | undefined => factOf(name, policy)
+
+/** Every fact that conditions of `policy` may name. */
+export const factNames = (policy: Declared): ReadonlyArray<string> => [
+  ...known.keys(),
+  ...policy.metadata.map((field) => metadataPrefix + field),
+  ...policy.headers.map((header) => headersPrefix + header)
+]
+
+/** The facts that one policy mentions, each in its slot. */
+export interface FactTable {
+  readonly names: ReadonlyArray<string>
+  /** The slot of `name`, which is given one if it has none yet; only while compiling. */
+  readonly slotOf: (name: string) => number
+  /** Reads every mentioned fact. */
+  readonly read: (source: FactSource) => Facts
+  /** Facts by name, for tests and tools; what is not given is absent, false, 0 or empty, by its type. */
+  readonly of: (values: Readonly<Record<string, FactValue>>) => Facts
+}
+
+export const makeTable = (policy: Declared): FactTable => {
+  const names: Array<string> = []
+  const readers: Array<Fact["read"]> = []
+  const blanks: Array<FactValue> = []
+  return {
+    names,
+    slotOf: (name) => {
+      const slot = names.indexOf(name)
+      if (slot !== -1) return slot
+      // INVARIANT: the checker has refused every condition and split that names an unknown fact.
+      const fact = factOf(name, policy)!
+      names.push(name)
+      readers.push(fact.read)
+      blanks.push(fact.optional ? null : fact.type === "string" ? "" : fact.type === "number" ? 0 : false)
+      return names.length - 1
+    },
+    read: (source) => {
+      const facts = new Array<FactValue>(readers.length)
+      for (let i = 0; i < readers.length; i++) facts[i] = readers[i]!(source)
+      return facts
+    },
+    of: (values) => names.map((name, slot) => (Object.hasOwn(values, name) ? values[name]! : blanks[slot]!))
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * What the checker says about a policy, and where.
+ *
+ * A finding keeps the path into the policy's JSON, from which the place in the author's own terms (`routes[3] "canary".to.first[0]`) is derived here
+ * and, for JSON and YAML, line and column by whoever read the file.
+ */
+
+export type Path = ReadonlyArray<PropertyKey>
+
+export interface Finding {
+  /** Stable, in kebab-case: `unknown-target`. */
+  readonly code: string
+  /** An error keeps the policy from being served; a warning does not. */
+  readonly level: "error" | "warning"
+  /** Into the JSON of the policy. */
+  readonly path: Path
+  /** The same place in the author's terms. */
+  readonly place: string
+  readonly message: string
+  /** What would mend it. */
+  readonly fix?: string
+}
+
+const child = (value: unknown, key: PropertyKey): unknown =>
+  typeof value === "object" && value !== null && Object.hasOwn(value, key) ? (value as Record<PropertyKey, unknown>)[key] : undefined
+
+const tagOf = (value: unknown): unknown => child(value, "_tag")
+
+/** Renders `path` as the author wrote it: `of` and `arms` disappear behind the name of their construct. */
+export const placeOf = (policy: unknown, path: Path): string => {
+  let text = ""
+  let value = policy
+  let i = 0
+  while (i < path.length) {
+    const key = path[i]!
+    const tag = tagOf(value)
+    const next = path[i + 1]
+    if (tag === "First" && key === "of") {
+      text += ".first"
+    } else if (tag === "Within" && key === "of") {
+      text += ".within"
+    } else if (tag === "When" && (key === "then" || key === "otherwise" || key === "if")) {
+      text += `.when.${key}`
+    } else if (tag === "Split" && key === "arms" && typeof next === "number") {
+      const arm = child(child(value, "arms"), next)
+      const name = child(arm, "name")
+      text += typeof name === "string" ? `.split.${name}` : `.split[${next}]`
+      const part = path[i + 2]
+      if (part === "to" || part === undefined || part === "weight" || part === "name") {
+        value = part === undefined ? arm : child(arm, part)
+        i += 3
+        continue
+      }
+      value = arm
+      i += 2
+      continue
+    } else if (typeof key === "number") {
+      text += `[${key}]`
+      const name = child(child(value, key), "name")
+      if (text === `routes[${key}]` && typeof name === "string") text += ` ${JSON.stringify(name)}`
+    } else {
+      const word = String(key)
+      text += /^[A-Za-z_$][\w$-]*$/.test(word) ? (text === "" ? word : `.${word}`) : `[${JSON.stringify(word)}]`
+    }
+    value = child(value, key)
+    i++
+  }
+  return text
+}
+
+/** One line for people: level, place, message and fix. */
+export const render = (finding: Finding, at?: string): string =>
+  `${finding.level}[${finding.code}] ${at === undefined ? "" : `${at} `}${finding.place === "" ? "" : `${finding.place}: `}${finding.message}${
+    finding.fix === undefined ? "" : `; ${finding.fix}`
+  }`

@@ -1,0 +1,114 @@
+/**
+ * What a caller is told when there is no answer: a status, a stable code and a sentence, before the caller's dialect gives it its shape.
+ *
+ * Plain values, made once per refused call: a tagged error would capture a stack that nobody reads, at several times the cost of the decision. The codes
+ * are part of the product: a code never changes its meaning.
+ */
+import type { Failure, FailureClass } from "./Failure.ts"
+
+/** What kind of thing went wrong, in the terms in which SDKs choose their exception. */
+export type ErrorKind = "invalid-request" | "authentication" | "permission" | "not-found" | "rate-limit" | "upstream" | "unavailable"
+
+export interface GatewayError {
+  readonly status: number
+  /** Stable, in snake_case. */
+  readonly code: string
+  readonly kind: ErrorKind
+  readonly message: string
+  /** The field of the request at fault. */
+  readonly param?: string
+  /** Sent wherever waiting helps. */
+  readonly retryAfterMillis?: number
+  /** Our own failover is exhausted: an SDK's retry would multiply it. */
+  readonly final?: boolean
+}
+
+const refusals = {
+  invalid_json: [400, "invalid-request"],
+  invalid_utf8: [400, "invalid-request"],
+  duplicate_key: [400, "invalid-request"],
+  invalid_request: [400, "invalid-request"],
+  missing_model: [400, "invalid-request"],
+  conflicting_keys: [400, "invalid-request"],
+  invalid_api_key: [401, "authentication"],
+  foreign_host: [403, "permission"],
+  foreign_origin: [403, "permission"],
+  not_found: [404, "not-found"],
+  model_not_found: [404, "not-found"],
+  model_ambiguous: [404, "not-found"],
+  method_not_allowed: [405, "invalid-request"],
+  request_timeout: [408, "invalid-request"],
+  body_too_large: [413, "invalid-request"],
+  unsupported_media_type: [415, "invalid-request"],
+  no_target_available: [503, "unavailable"],
+  shutting_down: [503, "unavailable"],
+  deadline_exceeded: [504, "upstream"],
+  internal_error: [500, "unavailable"]
+} satisfies Record<string, readonly [status: number, kind: ErrorKind]>
+
+export type RefusalCode = keyof typeof refusals
+
+/** A refusal of the gateway's own, by its code. */
+export const refuse = (
+  code: RefusalCode,
+  message: string,
+  more?: Pick<GatewayError, "param" | "retryAfterMillis" | "final">
+): GatewayError => ({ status: refusals[code][0], code, kind: refusals[code][1], message, ...more })
+
+/** A refusal that the policy's author wrote. */
+export const denied = (status: number, code: string, message: string): GatewayError => ({
+  status,
+  code,
+  message,
+  kind:
+    status === 401
+      ? "authentication"
+      : status === 403
+        ? "permission"
+        : status === 404
+          ? "not-found"
+          : status === 429
+            ? "rate-limit"
+            : status < 500
+              ? "invalid-request"
+              : "unavailable",
+  final: true
+})
+
+/** How each class of failure looks to the caller; a 401 or 403 of the provider is our credential's, so it becomes a 502. */
+const answers: Record<FailureClass, readonly [status: number, code: string, kind: ErrorKind]> = {
+  "rate-limited": [429, "upstream_rate_limited", "rate-limit"],
+  "quota-exhausted": [429, "upstream_quota_exhausted", "rate-limit"],
+  overloaded: [503, "upstream_overloaded", "unavailable"],
+  "server-error": [502, "upstream_error", "upstream"],
+  timeout: [504, "upstream_timeout", "upstream"],
+  connection: [502, "upstream_connection_failed", "upstream"],
+  "stream-cut": [502, "upstream_stream_cut", "upstream"],
+  malformed: [502, "upstream_malformed", "upstream"],
+  "context-length": [400, "context_length_exceeded", "invalid-request"],
+  "content-filter": [400, "content_filter", "invalid-request"],
+  "bad-request": [400, "upstream_bad_request", "invalid-request"],
+  auth: [502, "upstream_auth_failed", "upstream"],
+  cancelled: [499, "cancelled", "invalid-request"]
+}
+
+/** The stable code of a failure class. */
+export const codeOf = (failure: Failure): string => answers[failure.class][1]
+
+/** What the caller is told when `target` has failed and nothing else could answer. */
+export const failed = (target: string, failure: Failure): GatewayError => {
+  const [status, code, kind] = answers[failure.class]
+  const fault = kind === "invalid-request"
+  return {
+    // A provider's own client error keeps its status: 413 and 422 say more than 400.
+    status: fault && failure.status !== undefined && failure.status >= 400 && failure.status < 500 ? failure.status : status,
+    // So does its code, where the provider is more exact than the class.
+    code:
+      failure.class === "bad-request" && failure.code !== undefined && /^[a-z][a-z0-9_]{0,63}$/.test(failure.code) ? failure.code : code,
+    kind,
+    message: fault ? failure.message : `target \`${target}\` failed (${failure.class}): ${failure.message}`,
+    final: true,
+    ...(failure.param === undefined ? {} : { param: failure.param }),
+    ...(failure.retryAfterMillis === undefined ? {} : { retryAfterMillis: failure.retryAfterMillis })
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Server-sent events (WHATWG HTML, section 9.2) out of bytes, for streams that are forwarded as they are.
+ *
+ * A library's parser gives the events but not where their bytes lie, and forwarding needs both: whole events are handed on untouched, and one can be left out.
+ * Bytes are kept until their event is complete, so an event cut anywhere gives the same result.
+ */
+import type { SseEvent } from "./Dialect.ts"
+
+const LF = 0x0a
+const CR = 0x0d
+
+/** An event and the bytes it came in, up to and including its blank line. */
+export interface Framed {
+  readonly event: SseEvent
+  readonly bytes: Uint8Array
+}
+
+const decoder = new TextDecoder("utf-8")
+
+/** Reads the fields of one event; undefined for a block without data, such as a comment. */
+const readEvent = (block: Uint8Array): SseEvent | undefined => {
+  const text = decoder.decode(block)
+  // The usual event is one line of data.
+  if (text.startsWith("data: ")) {
+    const end = text.search(/[\r\n]/)
+    const rest = end === -1 ? "" : text.slice(end)
+    if (!/[^\r\n]/.test(rest)) return { event: "", data: text.slice(6, end === -1 ? undefined : end) }
+  }
+  let event = ""
+  let data: string | undefined
+  for (const line of text.split(/\r\n|\n|\r/)) {
+    const colon = line.indexOf(":")
+    const field = colon === -1 ? line : line.slice(0, colon)
+    const value = colon === -1 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1)
+    if (field === "event") event = value
+    else if (field === "data") data = data === undefined ? value : `${data}\n${value}`
+  }
+  return data === undefined ? undefined : { event, data }
+}
+
+/** The index after the blank line that ends the first event at or after `from`, or -1. `\r\n`, `\n` and `\r` end lines. */
+const endOfEvent = (bytes: Uint8Array, from: number): number => {
+  for (let i = from; i < bytes.length; i++) {
+    const byte = bytes[i]
+    if (byte === LF) {
+      const next = bytes[i + 1]
+      if (next === LF) return i + 2
+      if (next === CR) {
+        if (i + 2 >= bytes.length) return -1
+        return bytes[i + 2] === LF ? i + 3 : i + 2
+      }
+    } else if (byte === CR) {
+      const next = bytes[i + 1]
+      if (next === undefined) return -1
+      if (next === CR) {
+        if (i + 2 >= bytes.length) return -1
+        return bytes[i + 2] === LF ? i + 3 : i + 2
+      }
+    }
+  }
+  return -1
+}
+
+const empty = new Uint8Array(0)
+
+export const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  if (parts.length === 1) return parts[0]!
+  let length = 0
+  for (const part of parts) length += part.length
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+/** Splits a byte stream into events. Blocks without data (comments, keep-alives) come with `event` undefined. */
+export class SseSplitter {
+  #rest: Uint8Array = empty
+  readonly #maxBytes: number
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  /** Whether an unfinished event has outgrown the limit. */
+  get overflown(): boolean {
+    return this.#rest.length > this.#maxBytes
+  }
+
+  push(chunk: Uint8Array, take: (event: SseEvent | undefined, bytes: Uint8Array) => void): void {
+    // Where the search may begin: a terminator can straddle the seam by at most three bytes.
+    let search = Math.max(0, this.#rest.length - 3)
+    const bytes = this.#rest.length === 0 ? chunk : concat([this.#rest, chunk])
+    let start = 0
+    for (;;) {
+      const end = endOfEvent(bytes, search)
+      if (end === -1) break
+      const block = bytes.subarray(start, end)
+      take(readEvent(block), block)
+      start = end
+      search = end
+    }
+    this.#rest = start === bytes.length ? empty : bytes.subarray(start)
+  }
+
+  /** The stream has ended: what is left is an event whose blank line never came. */
+  end(take: (event: SseEvent | undefined, bytes: Uint8Array) => void): void {
+    const rest = this.#rest
+    this.#rest = empty
+    if (rest.length > 0) take(readEvent(rest), rest)
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * A target as it is called: a deployment of a model, with everything that its policy and the registry say of it, resolved once at load.
+ *
+ * Also the resolution of the model that a caller names: an exact target, then an alias, then `provider/model`, then a vendor's own name where it is unique. It
+ * reaches declared targets only, unless the provider is `open`.
+ */
+import type { Policy, Secret } from "./Policy.ts"
+import { toPicoDollarsPerToken } from "./Policy.ts"
+import { type Provider, providers } from "./Providers.ts"
+import { nearest } from "./Suggest.ts"
+
+export interface Target {
+  /** Its name in the policy; `provider/model` where it is not declared. */
+  readonly name: string
+  /** The name of its provider in the policy. */
+  readonly provider: string
+  readonly speaks: Provider["speaks"]
+  readonly dialect: Provider["dialect"]
+  readonly reportsStreamUsage: boolean
+  /** Without a trailing slash. */
+  readonly baseUrl: string
+  readonly key: Secret | undefined
+  /** The provider's own name for the model. */
+  readonly model: string
+  readonly region: string | null
+  readonly maxOutputTokens: number | undefined
+  /** Integer pico-dollars a token; undefined where unknown. */
+  readonly price: { readonly input: number; readonly output: number } | undefined
+  /** The deployment by its content, under which health is kept across reloads. */
+  readonly identity: string
+}
+
+/** What the model that a caller names comes to. */
+export type Resolution =
+  | { readonly _tag: "Found"; readonly target: Target }
+  | { readonly _tag: "Unknown" }
+  | { readonly _tag: "Ambiguous"; readonly targets: ReadonlyArray<string> }
+
+const makeTarget = (
+  policy: Policy,
+  name: string,
+  spec: Pick<Policy["targets"][string], "provider" | "model"> & Partial<Policy["targets"][string]>
+): Target => {
+  // INVARIANT: the checker has refused targets of unknown providers and providers without an address.
+  const declared = policy.providers[spec.provider]!
+  const provider: Provider = providers[declared.dialect]
+  const baseUrl = (declared.baseUrl ?? provider.baseUrl!).replace(/\/+$/, "")
+  const region = spec.region ?? declared.region ?? null
+  return {
+    name,
+    provider: spec.provider,
+    speaks: provider.speaks,
+    dialect: provider.dialect,
+    reportsStreamUsage: provider.reportsStreamUsage,
+    baseUrl,
+    key: declared.key,
+    model: spec.model,
+    region,
+    maxOutputTokens: spec.maxOutputTokens,
+    price:
+      spec.price === undefined
+        ? undefined
+        : { input: toPicoDollarsPerToken(spec.price.input), output: toPicoDollarsPerToken(spec.price.output) },
+    identity: `${declared.dialect} ${baseUrl} ${spec.model} ${region ?? ""}`
+  }
+}
+
+/** The targets of a policy, in its order of names. */
+export const makeTargets = (policy: Policy): ReadonlyMap<string, Target> =>
+  new Map(Object.entries(policy.targets).map(([name, spec]) => [name, makeTarget(policy, name, spec)]))
+
+/** Follows aliases of aliases to the target's name; undefined for a dead end or a circle. */
+export const followAlias = (policy: Pick<Policy, "aliases" | "targets">, alias: string): string | undefined => {
+  const seen = new Set<string>()
+  let name = alias
+  while (!Object.hasOwn(policy.targets, name)) {
+    if (seen.has(name) || !Object.hasOwn(policy.aliases, name)) return undefined
+    seen.add(name)
+    name = policy.aliases[name]!
+  }
+  return name
+}
+
+/** Undeclared models of open providers are remembered, so that asking again costs a lookup; callers choose the names, so their number is bounded. */
+const maxOpenTargets = 1_000
+
+const unknown: Resolution = { _tag: "Unknown" }
+
+/** What asked models resolve to. */
+export interface Models {
+  readonly resolve: (model: string) => Resolution
+  /** The names nearest to one that is unknown, for the error. */
+  readonly suggest: (model: string) => ReadonlyArray<string>
+  /** Model names that conditions of routes compare with, so that asking for them means something. */
+  readonly mentioned: ReadonlyArray<string>
+  /** Every name that `asked()` resolves, with the target it stands for. */
+  readonly list: () => ReadonlyArray<{ readonly name: string; readonly target: Target }>
+}
+
+/** Compiles the resolution of asked models: one lookup for everything that the policy declares. */
+export const makeModels = (policy: Policy, targets: ReadonlyMap<string, Target>, mentioned: ReadonlyArray<string>): Models => {
+  const known = new Map<string, Resolution>()
+  const shared = new Map<string, Array<Target>>()
+  for (const target of targets.values()) {
+    for (const name of [target.model, `${target.provider}/${target.model}`]) {
+      const sharing = shared.get(name)
+      if (sharing === undefined) shared.set(name, [target])
+      else sharing.push(target)
+    }
+  }
+  for (const [name, sharing] of shared) {
+    const [only] = sharing
+    known.set(
+      name,
+      sharing.length === 1 ? { _tag: "Found", target: only! } : { _tag: "Ambiguous", targets: sharing.map((target) => target.name) }
+    )
+  }
+  for (const alias of Object.keys(policy.aliases)) {
+    const target = targets.get(followAlias(policy, alias) ?? "")
+    if (target !== undefined) known.set(alias, { _tag: "Found", target })
+  }
+  for (const [name, target] of targets) known.set(name, { _tag: "Found", target })
+
+  const open = new Map<string, Resolution>()
+  const resolve = (model: string): Resolution => {
+    const found = known.get(model) ?? open.get(model)
+    if (found !== undefined) return found
+    const slash = model.indexOf("/")
+    const provider = model.slice(0, Math.max(slash, 0))
+    if (
+      slash > 0 &&
+      slash < model.length - 1 &&
+      model.length <= 256 &&
+      Object.hasOwn(policy.providers, provider) &&
+      policy.providers[provider]!.open
+    ) {
+      const resolution: Resolution = { _tag: "Found", target: makeTarget(policy, model, { provider, model: model.slice(slash + 1) }) }
+      if (open.size >= maxOpenTargets) open.clear()
+      open.set(model, resolution)
+      return resolution
+    }
+    return unknown
+  }
+  return {
+    resolve,
+    mentioned,
+    suggest: (model) => nearest(model, [...mentioned, ...known.keys()], 3),
+    list: () =>
+      [...targets.keys(), ...Object.keys(policy.aliases)].flatMap((name) => {
+        const resolution = known.get(name)
+        return resolution?._tag === "Found" ? [{ name, target: resolution.target }] : []
+      })
+  }
+}

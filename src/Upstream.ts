@@ -1,0 +1,43 @@
+/**
+ * One encoded request out, status, headers and bytes back: the seam to the network. Live it is an HTTP client.
+ *
+ * Callbacks and not a stream, because this is the innermost loop of the gateway and nothing composes here: `Exchange.ts` is its only user.
+ */
+import { Context } from "effect"
+
+export interface UpstreamRequest {
+  /** Scheme, host and port. */
+  readonly origin: string
+  /** Path with query. */
+  readonly path: string
+  /** Names and values in turn. */
+  readonly headers: ReadonlyArray<string>
+  readonly body: Uint8Array | string
+}
+
+/** Told what happens, in this order: `head`, `data` any number of times, then `end` or `failed`, which is last. Nothing after `abort`. */
+export interface UpstreamSink {
+  /** Header names in lower case; of a repeated one, the first value. */
+  readonly head: (status: number, headers: Readonly<Record<string, string | undefined>>) => void
+  readonly data: (chunk: Uint8Array) => void
+  readonly end: () => void
+  readonly failed: (failure: UpstreamFailure) => void
+}
+
+export interface UpstreamFailure {
+  readonly kind: "connect-timeout" | "connection"
+  readonly message: string
+}
+
+export interface UpstreamCall {
+  readonly abort: () => void
+  readonly pause: () => void
+  readonly resume: () => void
+}
+
+export class Upstream extends Context.Service<
+  Upstream,
+  {
+    readonly send: (request: UpstreamRequest, sink: UpstreamSink) => UpstreamCall
+  }
+>()("turnout/Upstream") {}

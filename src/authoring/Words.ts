@@ -1,0 +1,136 @@
+/**
+ * The words that routes are written with, as functions that emit the policy language. Runs when a policy file is evaluated.
+ *
+ * Conditions come out as the analysable part of JsonLogic and nothing else. That part has no operator for "this or a default", so `.or(…)` is resolved
+ * here, where the default is known: into the same comparison with an explicit case for `null`. The case for `null` comes first in its list, and the
+ * condition checker relies on that. One set of words serves every policy; which names exist is known to the types and to `Check.ts`.
+ */
+import type { ConditionJson } from "../Policy.ts"
+import type * as Types from "./Types.ts"
+
+type Literal = string | number | boolean | null
+type Ordering = "<" | "<=" | ">" | ">="
+
+const variable = (fact: string) => ({ var: fact })
+const equals = (fact: string, value: Literal) => ({ "===": [variable(fact), value] })
+const isIn = (fact: string, values: ReadonlyArray<Literal>) => ({ in: [variable(fact), values] })
+const isAbsent = (fact: string) => equals(fact, null)
+const isPresent = (fact: string) => ({ "!==": [variable(fact), null] })
+
+const orders = {
+  "<": (a: number, b: number) => a < b,
+  "<=": (a: number, b: number) => a <= b,
+  ">": (a: number, b: number) => a > b,
+  ">=": (a: number, b: number) => a >= b
+} satisfies Record<Ordering, (a: number, b: number) => boolean>
+
+/** A default for absence; the wrapper tells "no default" from every value. */
+type Default<A> = { readonly value: A } | undefined
+
+/** `json`, which is false of `null`, with the answer that the default gives. */
+const orAbsent = (fact: string, holdsOfDefault: boolean, json: ConditionJson): ConditionJson => (holdsOfDefault ? { or: [isAbsent(fact), json] } : json)
+
+// Conditions are JSON whose type the author never sees: the brand exists for the compiler only.
+const condition = (json: ConditionJson) => json as unknown as Types.Condition
+
+const text = (fact: string, absent?: Default<string>) => ({
+  is: (value: string) => condition(orAbsent(fact, absent?.value === value, equals(fact, value))),
+  oneOf: (...values: ReadonlyArray<string>) => condition(orAbsent(fact, absent !== undefined && values.includes(absent.value), isIn(fact, values))),
+  toJSON: () => (absent === undefined ? { fact } : { fact, or: absent.value })
+})
+
+const numeric = (fact: string, absent?: Default<number>): Types.Numeric => {
+  const order = (operator: Ordering) => (value: number) => {
+    const json = { [operator]: [variable(fact), value] }
+    if (absent === undefined) return condition(json)
+    // JsonLogic orders `null` as 0, so here the case for `null` has to be spelt out both ways.
+    return condition(orders[operator](absent.value, value) ? { or: [isAbsent(fact), json] } : { and: [isPresent(fact), json] })
+  }
+  return {
+    is: (value) => condition(orAbsent(fact, absent?.value === value, equals(fact, value))),
+    gt: order(">"),
+    gte: order(">="),
+    lt: order("<"),
+    lte: order("<=")
+  }
+}
+
+const flag = (fact: string) => ({
+  is: (value: boolean) => condition(equals(fact, value)),
+  toJSON: () => variable(fact)
+})
+
+const textOrAbsent = (fact: string) => ({
+  present: () => condition(isPresent(fact)),
+  or: (value: string) => text(fact, { value })
+})
+
+const numberOrAbsent = (fact: string) => ({
+  present: () => condition(isPresent(fact)),
+  or: (value: number) => numeric(fact, { value })
+})
+
+const isOptions = (value: unknown): value is Types.FirstOptions => typeof value === "object" && value !== null && !("_tag" in value)
+
+const first = (...of: ReadonlyArray<unknown>) => {
+  const last = of.at(-1)
+  const [strategies, on] = isOptions(last) ? [of.slice(0, -1), last] : [of, {}]
+  if (strategies.some(isOptions)) throw new TypeError("`first(…)`: the options `{ on: [ … ] }` come once, after the last strategy")
+  return { _tag: "First", of: strategies, ...on }
+}
+
+const words = {
+  request: {
+    id: text("request.id"),
+    api: text("request.api"),
+    model: text("request.model"),
+    stream: flag("request.stream"),
+    inputTokens: numeric("request.inputTokens"),
+    maxOutputTokens: numberOrAbsent("request.maxOutputTokens"),
+    messages: numeric("request.messages"),
+    needs: {
+      tools: flag("request.needs.tools"),
+      vision: flag("request.needs.vision"),
+      structuredOutput: flag("request.needs.structuredOutput"),
+      reasoning: flag("request.needs.reasoning")
+    },
+    metadata: (name: string) => textOrAbsent(`request.metadata.${name}`),
+    header: (name: string) => textOrAbsent(`request.headers.${name}`)
+  },
+  caller: {
+    key: text("caller.key"),
+    class: text("caller.class"),
+    team: textOrAbsent("caller.team"),
+    organisation: textOrAbsent("caller.organisation")
+  },
+  budget: (name: string) => ({
+    spent: numeric(`budget.${name}.spent`),
+    remaining: numeric(`budget.${name}.remaining`),
+    usedRatio: numeric(`budget.${name}.usedRatio`)
+  }),
+  all: (...of: ReadonlyArray<unknown>) => ({ and: of }),
+  any: (...of: ReadonlyArray<unknown>) => ({ or: of }),
+  not: (of: unknown) => ({ "!": [of] }),
+  asked: () => ({ _tag: "Asked" }),
+  deny: (status: number, code: string, message: string) => ({ _tag: "Deny", status, code, message }),
+  first,
+  send: (target: string) => ({ _tag: "Send", target }),
+  split: ({ by, salt }: Types.SplitOptions, arms: Types.Arms<string>) => ({
+    _tag: "Split",
+    by,
+    salt,
+    arms: Object.entries(arms).map(([name, weight]) => ({ name, weight, to: name }))
+  }),
+  when: (condition: unknown, then: unknown, otherwise: unknown) => ({ _tag: "When", if: condition, then, otherwise }),
+  within: (duration: string, of: unknown) => ({ _tag: "Within", duration, of })
+} satisfies Record<keyof Types.Words<string>, unknown>
+
+/** The words for a policy; its names live in the types alone. */
+export const wordsFor = <
+  T extends string,
+  B extends string,
+  C extends string,
+  K extends string,
+  M extends string,
+  H extends string
+>(): Types.Words<T, B, C, K, M, H> => words as unknown as Types.Words<T, B, C, K, M, H>

@@ -1,0 +1,84 @@
+/**
+ * Faults of form, in the author's words: what the schema's issues say, with the known fields and cases to suggest from.
+ */
+import { SchemaAST, SchemaIssue } from "effect"
+import type { Found } from "../Check.ts"
+import { type Path, placeOf } from "../Finding.ts"
+import { didYouMean } from "../Suggest.ts"
+
+const strategies = ["Send", "Asked", "Deny", "First", "Split", "When", "Within"]
+
+const at = (json: unknown, path: Path): unknown =>
+  path.reduce<unknown>(
+    (value, key) =>
+      typeof value === "object" && value !== null && Object.hasOwn(value, key) ? (value as Record<PropertyKey, unknown>)[key] : undefined,
+    json
+  )
+
+const shown = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? "nothing"
+  return `\`${text.length > 60 ? `${text.slice(0, 57)}...` : text}\``
+}
+
+/** The fields that an object may have where a key was unexpected. */
+const fieldsOf = (ast: SchemaAST.AST): ReadonlyArray<string> =>
+  SchemaAST.isObjects(ast) ? ast.propertySignatures.map((signature) => String(signature.name)) : []
+
+export const formFindings = (json: unknown, issue: SchemaIssue.Issue, found: Found): void => {
+  const fields = new Map<string, ReadonlyArray<string>>()
+  const marker = "\0unknown:"
+  const { issues } = SchemaIssue.makeFormatterStandardSchemaV1({
+    leafHook: (leaf) => {
+      if (leaf._tag !== "UnexpectedKey") return SchemaIssue.defaultLeafHook(leaf)
+      const known = fieldsOf(leaf.ast)
+      const key = `${marker}${known.join(",")}`
+      fields.set(key, known)
+      return key
+    }
+  })(issue)
+  for (const { message, path: segments } of issues) {
+    const path: Path = (segments ?? []).map((segment) => (typeof segment === "object" ? segment.key : segment))
+    const key = String(path.at(-1) ?? "")
+    const known = fields.get(message)
+    const value = at(json, path)
+    if (known !== undefined) {
+      found(
+        "error",
+        path,
+        "unknown-field",
+        `\`${key}\` is not a field here`,
+        didYouMean(key, known) ?? (known.length === 0 ? undefined : `known are ${known.join(", ")}`)
+      )
+      continue
+    }
+    if (message === "Missing key") {
+      found("error", path, "missing-field", `\`${key}\` is missing`)
+      continue
+    }
+    const place = placeOf(json, path)
+    if (
+      /^routes\[.*\.to\b/.test(place) &&
+      typeof value === "object" &&
+      value !== null &&
+      !Array.isArray(value) &&
+      message.includes("_tag")
+    ) {
+      const tag = (value as { readonly _tag?: unknown })._tag
+      const fix = typeof tag === "string" ? didYouMean(tag, strategies) : undefined
+      found(
+        "error",
+        path,
+        "unknown-strategy",
+        `${tag === undefined ? "a strategy without `_tag`" : `unknown strategy ${shown(tag)}`}`,
+        fix ?? `known are ${strategies.join(", ")}, or a target's name`
+      )
+      continue
+    }
+    const expected = message
+      .replace(/^Expected /, "expected ")
+      .replace(/^expected string \| \{.*$/, "expected a strategy or a target's name")
+    const literals = [...expected.matchAll(/"([^"]+)"/g)].map((match) => match[1]!)
+    const fix = typeof value === "string" && expected.includes(" | ") ? didYouMean(value, literals) : undefined
+    found("error", path, "wrong-form", `${expected}, but found ${shown(value)}`, fix)
+  }
+}

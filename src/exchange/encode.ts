@@ -1,0 +1,100 @@
+/**
+ * A call as the request that a target is sent: patched bytes where it speaks the caller's dialect, an encoded `Conversation` where it does not.
+ */
+import { Result } from "effect"
+import type { Call } from "../Call.ts"
+import type { BadField, Loss } from "../Dialect.ts"
+import type { Conversation } from "../Conversation.ts"
+import type { Failure } from "../Failure.ts"
+import { type Change, patch } from "../JsonScan.ts"
+import type { Secret } from "../Policy.ts"
+import type { Target } from "../Target.ts"
+import type { UpstreamRequest } from "../Upstream.ts"
+
+export type Encoded =
+  | { readonly _tag: "Ready"; readonly request: UpstreamRequest; readonly losses: ReadonlyArray<Loss> }
+  | { readonly _tag: "Impossible"; readonly failure: Failure }
+
+/** What is the same for every request to a target. */
+interface Address {
+  readonly origin: string
+  readonly path: string
+  readonly headers: ReadonlyArray<string>
+  readonly missingKey: string | undefined
+}
+
+const none: ReadonlyArray<Loss> = []
+
+/** Whether the caller itself asked that its stream end with usage. */
+export const wantsUsage = (call: Call): boolean => {
+  const options = call.parsed.json["stream_options"]
+  return typeof options === "object" && options !== null && (options as { readonly include_usage?: unknown }).include_usage === true
+}
+
+/** The changes that forwarding makes to the caller's bytes: the model's name, and the request for usage at the end of a stream. */
+export const changesFor = (call: Call, target: Target): ReadonlyArray<Change> => {
+  const changes: Array<Change> = []
+  if (call.ask.model !== target.model) changes.push({ key: "model", json: JSON.stringify(target.model) })
+  if (call.ask.stream && target.reportsStreamUsage && !wantsUsage(call)) {
+    const options = call.parsed.json["stream_options"]
+    changes.push({ key: "stream_options", json: JSON.stringify({ ...(typeof options === "object" ? options : {}), include_usage: true }) })
+  }
+  return changes
+}
+
+export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((call: Call, target: Target) => Encoded) => {
+  const addresses = new WeakMap<Target, Address>()
+  const conversations = new WeakMap<Call, Result.Result<Conversation, BadField>>()
+
+  const addressOf = (target: Target): Address => {
+    const found = addresses.get(target)
+    if (found !== undefined) return found
+    const url = new URL(target.baseUrl + target.dialect.path)
+    const key = target.key === undefined ? undefined : secretOf(target.key)
+    const address: Address = {
+      origin: url.origin,
+      path: url.pathname,
+      // An allow-list by construction: nothing of the caller's headers goes on.
+      headers: Object.entries({
+        "content-type": "application/json",
+        "accept-encoding": "identity",
+        "user-agent": "turnout",
+        ...target.dialect.headers(key)
+      }).flat(),
+      missingKey: target.key !== undefined && key === undefined ? target.key.env : undefined
+    }
+    addresses.set(target, address)
+    return address
+  }
+
+  return (call, target) => {
+    const { headers, missingKey, origin, path } = addressOf(target)
+    if (missingKey !== undefined) {
+      return {
+        _tag: "Impossible",
+        failure: {
+          class: "auth",
+          message: `the environment variable \`${missingKey}\` is not set, so there is no key for \`${target.provider}\``
+        }
+      }
+    }
+    if (target.speaks === call.incoming.api.speaks) {
+      const body = patch(call.parsed.bytes, call.parsed.scan, changesFor(call, target))
+      return { _tag: "Ready", request: { origin, path, headers, body }, losses: none }
+    }
+    let conversation = conversations.get(call)
+    if (conversation === undefined) {
+      conversation = call.incoming.api.dialect.decodeRequest(call.parsed.json)
+      conversations.set(call, conversation)
+    }
+    if (Result.isFailure(conversation)) {
+      const { message, path: param } = conversation.failure
+      return { _tag: "Impossible", failure: { class: "bad-request", message: `\`${param}\`: ${message}`, param } }
+    }
+    const { body, losses } = target.dialect.encodeRequest(conversation.success, {
+      model: target.model,
+      ...(target.maxOutputTokens === undefined ? {} : { maxOutputTokens: target.maxOutputTokens })
+    })
+    return { _tag: "Ready", request: { origin, path, headers, body: JSON.stringify(body) }, losses }
+  }
+}

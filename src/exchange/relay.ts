@@ -1,0 +1,311 @@
+/**
+ * What becomes of an answer's bytes on their way to the caller: one relay for each combination of whole or streamed, forwarded or translated.
+ *
+ * A relay decides when the answer commits. A whole answer commits when it has arrived, within the size limit, and parses; a stream at its first content. Before
+ * that nothing leaves, so a cut, an empty body, or an error inside a 200 can still fail over.
+ */
+import { Result } from "effect"
+import type { Call } from "../Call.ts"
+import type { StreamEvent, Usage } from "../Conversation.ts"
+import type { AnswerContext, Loss, SseEvent, StreamEncoder } from "../Dialect.ts"
+import type { Failure } from "../Failure.ts"
+import { concat, SseSplitter } from "../Sse.ts"
+import type { Target } from "../Target.ts"
+import { utf8Length } from "../Text.ts"
+import { wantsUsage } from "./encode.ts"
+
+/** What a relay is given of its transfer. */
+export interface Transfer {
+  readonly call: Call
+  readonly target: Target
+  readonly maxAnswerBytes: number
+  readonly losses: Array<Loss>
+  readonly committed: boolean
+  usage: Usage | undefined
+  /** Sends the head to the caller: failover is over. */
+  readonly commit: (contentType: string, more: ReadonlyArray<string>) => void
+  readonly write: (bytes: Uint8Array | string) => void
+  readonly done: (bytes?: Uint8Array | string) => void
+  readonly fail: (failure: Failure) => void
+}
+
+export interface Relay {
+  readonly data: (chunk: Uint8Array) => void
+  /** The provider's connection has ended as HTTP says it should. */
+  readonly end: () => void
+}
+
+/** The largest error body that is read; the rest is not looked at. */
+const maxErrorBytes = 256 * 1024
+/** The largest single event of a stream. */
+const maxEventBytes = 8 * 1024 * 1024
+
+const decoder = new TextDecoder("utf-8")
+const strict = new TextDecoder("utf-8", { fatal: true })
+const eventStream = "text/event-stream; charset=utf-8"
+const unbuffered = ["cache-control", "no-cache", "x-accel-buffering", "no"]
+
+const malformed = (message: string): Failure => ({ class: "malformed", message })
+
+const parseOr = <A>(text: string, otherwise: A): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return otherwise
+  }
+}
+
+/** Chooses the relay by the head of the answer. */
+export const relayOf = (transfer: Transfer, status: number, headers: Readonly<Record<string, string | undefined>>): Relay => {
+  if (status < 200 || status > 299) return errorRelay(transfer, status, headers)
+  const encoding = headers["content-encoding"]
+  if (encoding !== undefined && encoding !== "identity")
+    return refusing(transfer, malformed(`the answer is encoded as ${encoding.slice(0, 40)}, which was not asked for`))
+  const type = headers["content-type"] ?? ""
+  const same = transfer.target.speaks === transfer.call.incoming.api.speaks
+  if (!transfer.call.ask.stream) return wholeRelay(transfer, same, headers)
+  if (type.includes("text/event-stream")) return same ? forwardStream(transfer) : translateStream(transfer)
+  return unstreamed(transfer, type)
+}
+
+/** Reads nothing: the head alone has failed the answer. */
+const refusing = (transfer: Transfer, failure: Failure): Relay => {
+  transfer.fail(failure)
+  return { data: () => {}, end: () => {} }
+}
+
+/** Collects a body up to a limit; `over` is called once when it grows beyond. */
+const collector = (limit: number, over: () => void): { readonly add: (chunk: Uint8Array) => void; readonly bytes: () => Uint8Array } => {
+  const chunks: Array<Uint8Array> = []
+  let length = 0
+  return {
+    add: (chunk) => {
+      length += chunk.length
+      if (length > limit) over()
+      else chunks.push(chunk)
+    },
+    bytes: () => concat(chunks)
+  }
+}
+
+const errorRelay = (transfer: Transfer, status: number, headers: Readonly<Record<string, string | undefined>>): Relay => {
+  const classify = (bytes: Uint8Array): void => {
+    const text = decoder.decode(bytes)
+    transfer.fail(transfer.target.dialect.classify(status, parseOr(text, text), headers))
+  }
+  const body = collector(maxErrorBytes, () => classify(body.bytes()))
+  return { data: body.add, end: () => classify(body.bytes()) }
+}
+
+/** A stream was asked for and something else came: an error inside a 200, or a provider that cannot stream. */
+const unstreamed = (transfer: Transfer, type: string): Relay => {
+  const judge = (bytes: Uint8Array): void => {
+    const failure = transfer.target.dialect.failureIn(parseOr(decoder.decode(bytes), undefined))
+    transfer.fail(
+      failure ?? malformed(`a stream was asked for, but the answer is ${type === "" ? "of no stated type" : `\`${type.slice(0, 80)}\``}`)
+    )
+  }
+  const body = collector(maxErrorBytes, () => judge(body.bytes()))
+  return { data: body.add, end: () => judge(body.bytes()) }
+}
+
+const wholeRelay = (transfer: Transfer, same: boolean, headers: Readonly<Record<string, string | undefined>>): Relay => {
+  const { call, target } = transfer
+  const body = collector(transfer.maxAnswerBytes, () =>
+    transfer.fail(malformed(`the answer is larger than ${transfer.maxAnswerBytes} bytes`))
+  )
+  const end = (): void => {
+    const bytes = body.bytes()
+    let json: unknown
+    try {
+      json = JSON.parse(strict.decode(bytes))
+    } catch {
+      transfer.fail(malformed(bytes.length === 0 ? "the answer is empty" : "the answer is not valid JSON"))
+      return
+    }
+    const failure = target.dialect.failureIn(json)
+    if (failure !== undefined) {
+      transfer.fail(failure)
+      return
+    }
+    if (same) {
+      transfer.usage = target.dialect.usageOf(json)
+      transfer.commit(headers["content-type"] ?? "application/json", ["content-length", String(bytes.length)])
+      transfer.done(bytes)
+      return
+    }
+    const answer = target.dialect.decodeAnswer(json)
+    if (Result.isFailure(answer)) {
+      transfer.fail(answer.failure)
+      return
+    }
+    transfer.usage = answer.success.usage
+    const encoded = call.incoming.api.dialect.encodeAnswer(answer.success, contextOf(call))
+    transfer.losses.push(...encoded.losses)
+    const text = JSON.stringify(encoded.body)
+    transfer.commit("application/json", ["content-length", String(utf8Length(text))])
+    transfer.done(text)
+  }
+  return { data: body.add, end }
+}
+
+const contextOf = (call: Call): AnswerContext => ({
+  id: `chatcmpl-${call.id}`,
+  model: call.ask.model,
+  createdSeconds: Math.floor(call.time / 1_000),
+  includeUsage: wantsUsage(call)
+})
+
+/** Holds what may not leave yet, and lets it go in order once the answer has committed. */
+class Gate<Bytes extends Uint8Array | string> {
+  readonly #transfer: Transfer
+  #held: Array<Bytes> = []
+  #heldLength = 0
+
+  constructor(transfer: Transfer) {
+    this.#transfer = transfer
+  }
+
+  pass(bytes: Bytes): void {
+    if (this.#transfer.committed) {
+      this.#transfer.write(bytes)
+      return
+    }
+    this.#held.push(bytes)
+    this.#heldLength += bytes.length
+    if (this.#heldLength > maxEventBytes) this.#transfer.fail(malformed("the stream has no content, but goes on and on"))
+  }
+
+  open(): void {
+    if (this.#transfer.committed) return
+    this.#transfer.commit(eventStream, unbuffered)
+    for (const bytes of this.#held) this.#transfer.write(bytes)
+    this.#held = []
+  }
+}
+
+const forwardStream = (transfer: Transfer): Relay => {
+  const { dialect } = transfer.target
+  const hideUsage = !wantsUsage(transfer.call)
+  const splitter = new SseSplitter(maxEventBytes)
+  const gate = new Gate<Uint8Array>(transfer)
+  let over = false
+  /** Consecutive events of one chunk leave in one write. */
+  let run: Uint8Array | undefined
+  const flush = (): void => {
+    if (run !== undefined) gate.pass(run)
+    run = undefined
+  }
+  const join = (bytes: Uint8Array): void => {
+    if (run !== undefined && run.buffer === bytes.buffer && run.byteOffset + run.length === bytes.byteOffset) {
+      run = new Uint8Array(run.buffer, run.byteOffset, run.length + bytes.length)
+      return
+    }
+    flush()
+    run = bytes
+  }
+  const take = (event: SseEvent | undefined, bytes: Uint8Array): void => {
+    if (over) return
+    if (event === undefined) {
+      join(bytes)
+      return
+    }
+    const seen = dialect.peek(event)
+    if (seen.failure !== undefined) {
+      over = true
+      flush()
+      transfer.fail(seen.failure)
+      return
+    }
+    if (seen.usage !== undefined) transfer.usage = seen.usage
+    if (seen.usageOnly && hideUsage) return
+    if (seen.content || seen.done) gate.open()
+    join(bytes)
+    if (seen.done) {
+      over = true
+      flush()
+      transfer.done()
+    }
+  }
+  return {
+    data: (chunk) => {
+      splitter.push(chunk, take)
+      if (over) return
+      flush()
+      if (splitter.overflown) transfer.fail(malformed(`an event of the stream is larger than ${maxEventBytes} bytes`))
+    },
+    end: () => {
+      splitter.end(take)
+      if (!over) transfer.fail({ class: "stream-cut", message: "the stream ended without its terminator" })
+    }
+  }
+}
+
+const isContent = (event: StreamEvent): boolean => {
+  switch (event._tag) {
+    case "TextDelta":
+    case "ReasoningDelta":
+    case "RefusalDelta":
+      return event.text !== ""
+    case "ToolCallStart":
+    case "ToolCallDelta":
+    case "SealedReasoning":
+    case "ReasoningSignature":
+    case "End":
+      return true
+    case "Start":
+    case "Lost":
+    case "Stop":
+    case "Usage":
+    case "Failed":
+      return false
+  }
+}
+
+const translateStream = (transfer: Transfer): Relay => {
+  const decode = transfer.target.dialect.streamDecoder
+  const encode: StreamEncoder<unknown> = transfer.call.incoming.api.dialect.streamEncoder(contextOf(transfer.call))
+  const splitter = new SseSplitter(maxEventBytes)
+  const gate = new Gate<string>(transfer)
+  let reading: unknown = decode.initial
+  let writing = encode.initial
+  let over = false
+  const say = (events: ReadonlyArray<StreamEvent>): void => {
+    let out = ""
+    for (const event of events) {
+      if (over) return
+      if (event._tag === "Failed") {
+        over = true
+        if (out !== "") gate.pass(out)
+        transfer.fail(event.failure)
+        return
+      }
+      if (event._tag === "Usage") transfer.usage = event.usage
+      if (event._tag === "Lost") transfer.losses.push({ field: event.field, reason: event.reason })
+      if (isContent(event)) gate.open()
+      const [next, text] = encode.step(writing, event)
+      writing = next
+      out += text
+      if (event._tag === "End") over = true
+    }
+    if (out !== "") gate.pass(out)
+    if (over) transfer.done()
+  }
+  const take = (event: SseEvent | undefined): void => {
+    if (over || event === undefined) return
+    const [next, events] = decode.step(reading, event)
+    reading = next
+    say(events)
+  }
+  return {
+    data: (chunk) => {
+      splitter.push(chunk, take)
+      if (!over && splitter.overflown) transfer.fail(malformed(`an event of the stream is larger than ${maxEventBytes} bytes`))
+    },
+    end: () => {
+      splitter.end(take)
+      if (!over) say(decode.end(reading))
+      if (!over) transfer.fail({ class: "stream-cut", message: "the stream ended without its terminator" })
+    }
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * The messages of a Messages request: turns, blocks, and where instructions go.
+ */
+import type { Instruction, Message, Part, Source } from "../../Conversation.ts"
+import { isObject, parse } from "../json.ts"
+import type { Json } from "../json.ts"
+import { blank, cacheControl, lose } from "./writing.ts"
+import type { Body, Writing } from "./writing.ts"
+
+/** What one side says at a stretch. */
+export interface Turn {
+  readonly role: "user" | "assistant" | "system"
+  readonly content: Array<Body>
+}
+
+const imageTypes = new Set(["image/jpeg", "image/png", "image/gif", "image/webp"])
+
+const isWebUrl = (url: string): boolean => /^https?:\/\//i.test(url)
+
+/** The bytes of `base64` as text; not every character set survives, but text files are UTF-8 or plain. */
+const decodeText = (base64: string): string | undefined => {
+  const clean = base64.replace(/\s+/g, "")
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(clean) || clean.replace(/=+$/, "").length % 4 === 1) return undefined
+  return new TextDecoder().decode(Uint8Array.from(atob(clean), (character) => character.charCodeAt(0)))
+}
+
+const mediaBlock = (writing: Writing, source: Source, name: string | undefined, picture: boolean, at: string): Body | undefined => {
+  const title = name === undefined ? {} : { title: name }
+  if (source._tag === "Uploaded") return lose(writing, at, "a file that was uploaded to another provider cannot be read")
+  if (source._tag === "Url") {
+    if (!isWebUrl(source.url)) return lose(writing, at, "only http and https URLs can be read")
+    const url = { type: "url", url: source.url }
+    return picture ? { type: "image", source: url } : { type: "document", source: url, ...title }
+  }
+  const { data } = source
+  const mediaType = source.mediaType === "image/jpg" ? "image/jpeg" : source.mediaType
+  if (imageTypes.has(mediaType)) return { type: "image", source: { type: "base64", media_type: mediaType, data } }
+  if (mediaType === "application/pdf") return { type: "document", source: { type: "base64", media_type: mediaType, data }, ...title }
+  const text = !picture && mediaType.startsWith("text/") ? decodeText(data) : undefined
+  if (text !== undefined && !blank(text)) return { type: "document", source: { type: "text", media_type: "text/plain", data: text }, ...title }
+  return lose(writing, at, `\`${mediaType}\` is not a media type that Claude reads`)
+}
+
+/** Claude takes only letters, digits, `_` and `-` in an id; other hosts also put dots and colons there. */
+const callId = (id: string): string =>
+  id === "" ? "call" : id.replace(/[^\w-]/g, (character) => `_${(character.codePointAt(0) ?? 0).toString(16)}_`)
+
+const inputOf = (writing: Writing, text: string, at: string): Json => {
+  if (blank(text)) return {}
+  const value = parse(text)
+  if (isObject(value)) return value
+  lose(writing, at, "the arguments of this call are not a JSON object, so they are sent as the text of one")
+  return { arguments: text }
+}
+
+const resultContent = (writing: Writing, parts: ReadonlyArray<Part>): Body => {
+  const only = parts.length === 1 ? parts[0] : undefined
+  if (only?._tag === "Text" && only.cache === undefined) return blank(only.text) ? {} : { content: only.text }
+  const content = parts.flatMap((part) => blocksOf(writing, part, "user"))
+  return content.length === 0 ? {} : { content }
+}
+
+const blocksOf = (writing: Writing, part: Part, role: "user" | "assistant"): ReadonlyArray<Body> => {
+  const at = part.at ?? "messages"
+  const one = (block: Body | undefined): ReadonlyArray<Body> => (block === undefined ? [] : [block])
+  switch (part._tag) {
+    case "Text":
+      return blank(part.text) ? [] : [{ type: "text", text: part.text, ...cacheControl(part.cache) }]
+    case "Refusal":
+      if (blank(part.text)) return []
+      lose(writing, at, "an earlier refusal is sent as ordinary text")
+      return [{ type: "text", text: part.text }]
+    case "Image":
+    case "File": {
+      if (role === "assistant") return one(lose(writing, at, "an assistant message holds no such content"))
+      if (part._tag === "Image" && (part.detail === "low" || part.detail === "original")) {
+        lose(writing, `${at}.detail`, "Claude chooses the resolution by itself")
+      }
+      const block = mediaBlock(writing, part.source, part._tag === "File" ? part.name : undefined, part._tag === "Image", at)
+      return one(block && { ...block, ...cacheControl(part.cache) })
+    }
+    case "Audio":
+      return one(lose(writing, at, "Claude does not listen to audio"))
+    case "ToolCall":
+      return [{ type: "tool_use", id: callId(part.id), name: part.name, input: inputOf(writing, part.arguments, at), ...cacheControl(part.cache) }]
+    case "ToolResult":
+      return [
+        {
+          type: "tool_result",
+          tool_use_id: callId(part.callId),
+          ...resultContent(writing, part.parts),
+          ...(part.isError === true ? { is_error: true } : {}),
+          ...cacheControl(part.cache)
+        }
+      ]
+    case "Reasoning":
+      if (part.signature === undefined) return one(lose(writing, at, "earlier reasoning without a signature is not accepted"))
+      return [{ type: "thinking", thinking: part.text, signature: part.signature }]
+    case "SealedReasoning":
+      return [{ type: "redacted_thinking", data: part.data }]
+    case "Foreign":
+      return one(lose(writing, at, `\`${part.type}\` has no place in a Messages request`))
+  }
+}
+
+const instructionBlock = (instruction: Pick<Instruction, "text" | "cache">): Body => ({
+  type: "text",
+  text: instruction.text,
+  ...cacheControl(instruction.cache)
+})
+
+interface Pending {
+  readonly instruction: Instruction
+  moved: boolean
+}
+
+const instructionsIn = (writing: Writing, message: Message): ReadonlyArray<Instruction> =>
+  message.parts.flatMap((part) => {
+    const at = part.at ?? message.at
+    if (part._tag !== "Text") {
+      lose(writing, at, "only text can be an instruction")
+      return []
+    }
+    if (blank(part.text)) return []
+    return [{ role: "system", text: part.text, at, ...(part.cache === undefined ? {} : { cache: part.cache }) }]
+  })
+
+const append = (turns: Array<Turn>, role: Turn["role"], blocks: ReadonlyArray<Body>): void => {
+  const last = turns.at(-1)
+  if (last?.role === role) last.content.push(...blocks)
+  else turns.push({ role, content: [...blocks] })
+}
+
+const turnsOf = (writing: Writing): { readonly system: ReadonlyArray<Instruction>; readonly turns: ReadonlyArray<Turn> } => {
+  const { conversation, traits } = writing
+  const system = conversation.system.filter((instruction) => !blank(instruction.text))
+  const turns: Array<Turn> = []
+  let pending: Array<Pending> = []
+  const hoist = (instruction: Instruction): void => {
+    system.push(instruction)
+    lose(writing, instruction.at, "this instruction is moved before the conversation: the model takes none in this place")
+  }
+  const flush = (): void => {
+    if (turns.at(-1)?.role === "user") {
+      for (const { instruction, moved } of pending) {
+        if (moved) lose(writing, instruction.at, "this instruction is moved behind the user's next message")
+      }
+      if (pending.length > 0) turns.push({ role: "system", content: pending.map(({ instruction }) => instructionBlock(instruction)) })
+    } else pending.forEach(({ instruction }) => hoist(instruction))
+    pending = []
+  }
+  for (const message of conversation.messages) {
+    if (message.name !== undefined) lose(writing, `${message.at}.name`, "Claude does not tell participants of one role apart")
+    if (message.role === "system" || message.role === "developer") {
+      const instructions = instructionsIn(writing, message)
+      if (traits.laterSystem) pending.push(...instructions.map((instruction) => ({ instruction, moved: false })))
+      else instructions.forEach(hoist)
+      continue
+    }
+    const role = message.role === "assistant" ? "assistant" : "user"
+    const before = writing.losses.length
+    const blocks = message.parts.flatMap((part) => blocksOf(writing, part, role))
+    if (blocks.length === 0) {
+      if (writing.losses.length === before) lose(writing, message.at, "a message without content is left out")
+      continue
+    }
+    if (role === "assistant") flush()
+    else for (const waiting of pending) waiting.moved = true
+    append(turns, role, blocks)
+  }
+  flush()
+  return { system, turns: turns.map(arranged) }
+}
+
+/** Results of tools come first in their turn, as the API demands. */
+const arranged = (turn: Turn): Turn => {
+  if (turn.role !== "user" || !turn.content.some((block) => block["type"] === "tool_result")) return turn
+  const isResult = (block: Body): boolean => block["type"] === "tool_result"
+  return { role: "user", content: [...turn.content.filter(isResult), ...turn.content.filter((block) => !isResult(block))] }
+}
+
+/** A lone text is sent as a string, which says the same. */
+const contentOf = (blocks: ReadonlyArray<Body>): unknown => {
+  const only = blocks.length === 1 ? blocks[0] : undefined
+  return only?.["type"] === "text" && only["cache_control"] === undefined ? only["text"] : blocks
+}
+
+/** Writes `system` and `messages`, and returns the turns. */
+export const writeMessages = (writing: Writing, body: Body): ReadonlyArray<Turn> => {
+  const { system, turns } = turnsOf(writing)
+  const last = system.at(-1)
+  const spoken = turns.length === 0 && last !== undefined
+  if (spoken) lose(writing, last.at, "a conversation needs a message, so this instruction is sent as the user's")
+  const instructions = spoken ? system.slice(0, -1) : system
+  const all: ReadonlyArray<Turn> = spoken ? [{ role: "user", content: [instructionBlock(last)] }] : turns
+  if (instructions.length > 0) body["system"] = contentOf(instructions.map(instructionBlock))
+  const closing = all.at(-1)
+  if (closing?.role === "assistant") {
+    const message = writing.conversation.messages.at(-1)?.at ?? "messages"
+    if (writing.traits.prefill) {
+      lose(writing, message, "a closing assistant message is continued instead of answered")
+      const text = closing.content.at(-1)
+      if (text?.["type"] === "text" && typeof text["text"] === "string") text["text"] = text["text"].trimEnd()
+    } else lose(writing, message, "this model refuses a conversation that ends with the assistant")
+  }
+  body["messages"] = all.map(({ content, role }) => ({ role, content: contentOf(content) }))
+  return all
+}

@@ -1,0 +1,127 @@
+/**
+ * What routing asks of a Chat Completions request, read from its parsed body; each answer only when a rule wants it.
+ *
+ * Source: https://platform.openai.com/docs/api-reference/chat/create
+ */
+import type { Ask } from "../../Ask.ts"
+import type { Parsed } from "../../Call.ts"
+import { type GatewayError, refuse } from "../../GatewayError.ts"
+import { scan } from "../../JsonScan.ts"
+import { utf8Length } from "../../Text.ts"
+import { isObject } from "../json.ts"
+
+type Json = Readonly<Record<string, unknown>>
+
+const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
+
+/** Fields that hold media or a place where media is, not text that a model reads. */
+const media = new Set(["image_url", "input_audio", "file", "video_url", "audio"])
+
+class ChatAsk implements Ask {
+  readonly model: string
+  readonly stream: boolean
+  readonly #body: Json
+  readonly #ascii: boolean
+  readonly #header: (name: string) => string | null
+
+  constructor(body: Json, model: string, ascii: boolean, header: (name: string) => string | null) {
+    this.model = model
+    this.stream = body["stream"] === true
+    this.#body = body
+    this.#ascii = ascii
+    this.#header = header
+  }
+
+  /** The bytes of every text in `value`, and with `keys` of the field names too. */
+  #bytesIn(value: unknown, keys: boolean): number {
+    if (typeof value === "string") return this.#ascii ? value.length : utf8Length(value)
+    let bytes = 0
+    if (Array.isArray(value)) {
+      for (const entry of value) bytes += this.#bytesIn(entry, keys)
+    } else if (typeof value === "object" && value !== null) {
+      for (const key in value) {
+        if (media.has(key) && !keys) continue
+        bytes += this.#bytesIn((value as Json)[key], keys) + (keys ? key.length : 0)
+      }
+    } else if (keys && (typeof value === "number" || typeof value === "boolean")) bytes += String(value).length
+    return bytes
+  }
+
+  inputBytes = (): number => {
+    let bytes = 0
+    for (const message of list(this.#body["messages"])) {
+      if (!isObject(message)) continue
+      for (const key in message) if (key !== "role" && key !== "audio") bytes += this.#bytesIn(message[key], false)
+    }
+    return (
+      bytes + this.#bytesIn(this.#body["tools"], true) + this.#bytesIn(this.#body["functions"], true) + this.#bytesIn(this.#body["response_format"], true)
+    )
+  }
+
+  maxOutputTokens = (): number | null => {
+    const limit = this.#body["max_completion_tokens"] ?? this.#body["max_tokens"]
+    return typeof limit === "number" && Number.isFinite(limit) ? limit : null
+  }
+
+  messages = (): number => list(this.#body["messages"]).length
+  needsTools = (): boolean => list(this.#body["tools"]).length > 0 || list(this.#body["functions"]).length > 0
+
+  needsVision = (): boolean => {
+    for (const message of list(this.#body["messages"])) {
+      if (!isObject(message)) continue
+      for (const part of list(message["content"])) if (isObject(part) && part["type"] === "image_url") return true
+    }
+    return false
+  }
+
+  needsStructuredOutput = (): boolean => {
+    const format = this.#body["response_format"]
+    return isObject(format) && (format["type"] === "json_schema" || format["type"] === "json_object")
+  }
+
+  needsReasoning = (): boolean => typeof this.#body["reasoning_effort"] === "string" && this.#body["reasoning_effort"] !== "none"
+
+  metadata = (name: string): string | null => {
+    const metadata = this.#body["metadata"]
+    if (!isObject(metadata) || !Object.hasOwn(metadata, name)) return null
+    const value = metadata[name]
+    return typeof value === "string" ? value : null
+  }
+
+  header = (name: string): string | null => this.#header(name)
+}
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+const textOf = (bytes: Uint8Array): string | undefined => {
+  try {
+    return strict.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** Reads a request's body: refuses what is not the JSON of a request, and whatever a provider could read differently from us. */
+export const parseChat = (bytes: Uint8Array, header: (name: string) => string | null): Parsed | GatewayError => {
+  const text = textOf(bytes)
+  if (text === undefined) return refuse("invalid_utf8", "the body is not valid UTF-8")
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    // The engine's message quotes the body, which has no place in a log; where it broke is enough.
+    const at = /at position (\d+)/.exec(String(error))?.[1]
+    return refuse("invalid_json", bytes.length === 0 ? "the body is empty: expected a JSON object" : `the body is not valid JSON${at === undefined ? "" : `: it breaks off at character ${at}`}`)
+  }
+  if (!isObject(json)) return refuse("invalid_request", "expected the body to be a JSON object")
+  const found = scan(bytes)
+  if (found.duplicate !== undefined) {
+    return refuse("duplicate_key", `\`${found.duplicate.slice(0, 64)}\` stands in the body twice, so readers may disagree on what it says`, { param: found.duplicate.slice(0, 64) })
+  }
+  const { messages, model, stream } = json
+  if (model === undefined || model === null || model === "") return refuse("missing_model", "`model` is missing: name a target, an alias or `provider/model`", { param: "model" })
+  if (typeof model !== "string") return refuse("invalid_request", "`model` must be a text", { param: "model" })
+  if (!Array.isArray(messages)) return refuse("invalid_request", "`messages` must be a list of messages", { param: "messages" })
+  if (stream !== undefined && stream !== null && typeof stream !== "boolean") return refuse("invalid_request", "`stream` must be true or false", { param: "stream" })
+  return { ask: new ChatAsk(json, model, bytes.length === text.length, header), json, bytes, scan: found }
+}

@@ -1,0 +1,100 @@
+/**
+ * Translated pairs: what OpenAI callers ask and get, beside what Claude is asked and answers, exactly.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import OpenAI from "openai"
+import { anthropic } from "../../src/providers/anthropic.ts"
+import { openai, openaiCaller } from "../../src/providers/openai.ts"
+import { answerPairs } from "../fixtures/anthropic/answers.ts"
+import { requestPairs } from "../fixtures/anthropic/requests.ts"
+import { streamPairs } from "../fixtures/anthropic/streams.ts"
+import { context, dataOf, eventsOf, framesOf, translate } from "./sse.ts"
+
+/** What a client would read off the wire: `undefined` is absence there. */
+const wire = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+
+/** The official client, answered with `body`. */
+const clientOf = (body: string, contentType: string): OpenAI =>
+  new OpenAI({ apiKey: "none", fetch: async () => new Response(body, { headers: { "content-type": contentType } }) })
+
+describe("requests", () => {
+  for (const pair of requestPairs) {
+    it(pair.name, () => {
+      const conversation = Result.getOrThrow(openaiCaller.decodeRequest(pair.openai))
+      const { body, losses } = anthropic.encodeRequest(conversation, pair.target)
+      assert.deepStrictEqual(wire(body), wire(pair.anthropic))
+      assert.deepStrictEqual(losses.map(({ field }) => field).toSorted(), pair.losses.toSorted())
+      for (const { reason } of losses) assert.match(reason, /^\S.*[^.]$/)
+    })
+  }
+
+  for (const pair of requestPairs) {
+    it(`${pair.name}: the same request comes out for a target of the caller's dialect`, () => {
+      const conversation = Result.getOrThrow(openaiCaller.decodeRequest(pair.openai))
+      const { body } = openai.encodeRequest(conversation, pair.target)
+      const again = Result.getOrThrow(openaiCaller.decodeRequest(wire(body)))
+      const both = [conversation, again].map((one) => anthropic.encodeRequest(one, pair.target).body)
+      assert.deepStrictEqual(wire(both[1]), wire({ ...both[0], ...(conversation.userId === undefined ? {} : {}) }))
+    })
+  }
+})
+
+describe("answers", () => {
+  for (const pair of answerPairs) {
+    it(pair.name, async () => {
+      const answer = Result.getOrThrow(anthropic.decodeAnswer(pair.anthropic))
+      const { body, losses } = openaiCaller.encodeAnswer(answer, context)
+      assert.deepStrictEqual(wire(body), wire(pair.openai))
+      assert.deepStrictEqual(losses.map(({ field }) => field), pair.losses)
+      assert.deepStrictEqual(anthropic.usageOf(pair.anthropic), answer.usage)
+      const read = await clientOf(JSON.stringify(body), "application/json").chat.completions.create({ model: "smart", messages: [] })
+      assert.deepStrictEqual(wire(read.choices), wire((pair.openai as OpenAI.ChatCompletion).choices))
+    })
+  }
+})
+
+describe("streams", () => {
+  for (const pair of streamPairs) {
+    it(pair.name, () => {
+      const translated = translate(eventsOf(pair.anthropic), anthropic, openaiCaller, context)
+      assert.strictEqual(translated.text, pair.openai)
+      assert.deepStrictEqual(translated.losses, pair.losses)
+      assert.strictEqual(translated.failure?.class, pair.failure)
+    })
+
+    it(`${pair.name}: cut at every byte`, () => {
+      const bytes = new TextEncoder().encode(pair.anthropic)
+      for (let cut = 1; cut < bytes.length; cut++) {
+        const events = framesOf([bytes.subarray(0, cut), bytes.subarray(cut)])
+        if (translate(events, anthropic, openaiCaller, context).text !== pair.openai) assert.fail(`differs when cut after byte ${cut}`)
+      }
+      const single = framesOf(Array.from(bytes, (byte) => Uint8Array.of(byte)))
+      assert.strictEqual(translate(single, anthropic, openaiCaller, context).text, pair.openai)
+    })
+
+    it(`${pair.name}: without usage for a caller who did not ask`, () => {
+      const { text } = translate(eventsOf(pair.anthropic), anthropic, openaiCaller, { ...context, includeUsage: false })
+      const expected = dataOf(pair.openai).filter((data) => !data.includes('"choices":[],')).map((data) => data.replace(',"usage":null', ""))
+      assert.deepStrictEqual(dataOf(text), expected)
+    })
+
+    it(`${pair.name}: the official client reads it, and it reads itself`, async () => {
+      const failures = pair.failure !== undefined
+      const stream = clientOf(pair.openai, "text/event-stream").chat.completions.stream({ model: "smart", messages: [] })
+      const read = await stream.finalChatCompletion().then(
+        (completion) => ({ completion }),
+        (error: unknown) => ({ error })
+      )
+      assert.strictEqual("error" in read, failures)
+      const again = translate(eventsOf(pair.openai), openai, openaiCaller, context)
+      assert.strictEqual(again.failure !== undefined, failures)
+      if (!failures) assert.strictEqual(again.text.replace(/\{"thinking_blocks":.*?\}\]\}/g, ""), pair.openai.replace(/data: \{[^\n]*"thinking_blocks"[^\n]*\n\n/g, ""))
+      // The same stream, forwarded: the glance sees its end, its usage and its failure.
+      const glances = eventsOf(pair.openai).map(openai.peek)
+      assert.strictEqual(glances.some(({ done }) => done), !failures)
+      assert.strictEqual(glances.some(({ failure }) => failure !== undefined), failures)
+      assert.deepStrictEqual(glances.findLast(({ usage }) => usage !== undefined)?.usage, failures ? undefined : again.usage)
+    })
+  }
+})
