@@ -45,7 +45,8 @@ export const gather = (stream: NodeJS.WriteStream, complain: (message: string) =
   }
 }
 
-const context = Context.empty() as Context.Context<never>
+// The attributes are named although they are empty: a default of theirs would be made, and the series' key with it, at every update.
+const context = Context.make(Metric.CurrentMetricAttributes, {}) as Context.Context<never>
 const seconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 
 const counted = (name: string, description: string) => {

@@ -1,10 +1,11 @@
 /**
- * Loads a policy file: JSON and YAML are parsed with the places of their parts, TypeScript and JavaScript are evaluated in a fresh worker. What comes back is
- * JSON that nobody has judged yet; `Policy.ts` decodes it whatever it was written in.
+ * Loads a policy file: JSON and YAML are parsed with the places of their parts, TypeScript and JavaScript are evaluated in a fresh
+ * worker. What comes back is JSON that nobody has judged yet; `Policy.ts` decodes it whatever it was written in.
  *
- * A worker for every load is what makes reloading true: importing again with a query would evaluate the entry alone and not what it imports. The worker has
- * no environment, a time limit and a memory limit. That keeps secrets out of policies and the gateway alive; it is not a sandbox, a policy can
- * still read files. Runs when the gateway starts, when a file changes, and in the commands; never while a call is served.
+ * A worker for every load is what makes reloading true: importing again with a query would evaluate the entry alone and not what it
+ * imports. The worker has no environment, a time limit and a memory limit. That keeps secrets out of policies and the gateway alive; it
+ * is not a sandbox, a policy can still read files. Runs when the gateway starts, when a file changes, and in the commands; never while a
+ * call is served.
  */
 import { Duration, Effect, Match, Schema } from "effect"
 import { readFile } from "node:fs/promises"
@@ -103,7 +104,7 @@ const syntaxFault = (message: string, files: ReadonlySet<string>): Reason | unde
   if (match === null) return undefined
   const [, name, line, column, problem] = match as unknown as [string, string, string, string, string]
   // `tsx` shows it `x.mjs` as `x.js`.
-  const file = [name, name.replace(/\.js$/, ".mjs")].find((path) => files.has(path)) ?? name
+  const file = [name, name.replace(/\.(?=[jt]s$)/, ".m")].find((path) => files.has(path)) ?? name
   return {
     _tag: "Syntax",
     file,
@@ -120,7 +121,7 @@ const reasonOf = (outcome: Exclude<Outcome, { readonly _tag: "Evaluated" }>, fil
     Stopped: (reason): Reason => reason,
     TimedOut: (): Reason => ({ _tag: "TimedOut", limit: Duration.format(Duration.fromInputUnsafe(limit)) }),
     Threw: ({ message, name, stack }): Reason =>
-      (name === "TransformError" || message.startsWith("Transform failed") ? syntaxFault(message, files) : undefined) ?? {
+      (message.startsWith("Transform failed") ? syntaxFault(message, files) : undefined) ?? {
         _tag: "Threw",
         problem: message === "" ? name : message,
         at: framesIn(stack, files)

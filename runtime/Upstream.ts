@@ -4,7 +4,7 @@
  * Undici's own header and body timeouts are off: `Exchange.ts` keeps all deadlines but the connect timeout, which only the connector can keep.
  */
 import { Effect, Layer } from "effect"
-import { Agent, type Dispatcher, errors } from "undici"
+import { type Dispatcher, errors, Pool } from "undici"
 import { Upstream, type UpstreamCall, type UpstreamSink } from "../src/Upstream.ts"
 
 export interface UpstreamOptions {
@@ -78,28 +78,43 @@ class Handler implements Dispatcher.DispatchHandler, UpstreamCall {
   }
 }
 
+/** One pool for each origin; origins come from policies, so they are few. */
+const pools = (options: UpstreamOptions) => {
+  const byOrigin = new Map<string, Pool>()
+  return {
+    of: (origin: string): Pool => {
+      let pool = byOrigin.get(origin)
+      if (pool === undefined) {
+        pool = new Pool(origin, {
+          connect: { timeout: options.connectTimeoutMillis },
+          allowH2: false,
+          headersTimeout: 0,
+          bodyTimeout: 0,
+          keepAliveTimeout: 30_000,
+          pipelining: 1
+        })
+        byOrigin.set(origin, pool)
+      }
+      return pool
+    },
+    destroy: async (): Promise<void> => {
+      await Promise.all([...byOrigin.values()].map((pool) => pool.destroy()))
+    }
+  }
+}
+
 export const layer = (options: UpstreamOptions): Layer.Layer<Upstream> =>
   Layer.effect(
     Upstream,
     Effect.map(
       Effect.acquireRelease(
-        Effect.sync(
-          () =>
-            new Agent({
-              connect: { timeout: options.connectTimeoutMillis },
-              headersTimeout: 0,
-              bodyTimeout: 0,
-              keepAliveTimeout: 30_000,
-              maxResponseSize: -1,
-              pipelining: 1
-            })
-        ),
-        (agent) => Effect.promise(() => agent.destroy())
+        Effect.sync(() => pools(options)),
+        (open) => Effect.promise(open.destroy)
       ),
-      (agent) => ({
+      (open) => ({
         send: ({ body, headers, origin, path }, sink) => {
           const handler = new Handler(sink)
-          agent.dispatch({ origin, path, method: "POST", headers: headers as Array<string>, body }, handler)
+          open.of(origin).dispatch({ path, method: "POST", headers: headers as Array<string>, body }, handler)
           return handler
         }
       })

@@ -1,8 +1,10 @@
 /**
- * The worker that evaluates one policy file and ends: it starts with an empty environment, sends the name of every file that it loads, then what came of it.
+ * The worker that evaluates one policy file and ends: it starts with an empty environment, sends the name of every file that it loads,
+ * then what came of it.
  *
- * `turnout` means the version that is running, wherever the policy lies: a resolve hook says so, so that neither a package nor `node_modules` has to be near. The
- * hook runs in this thread, before that of `tsx`, which loads TypeScript. What policy code prints reaches the parent before the outcome does.
+ * `turnout` means the version that is running, wherever the policy lies: a resolve hook says so, so that neither a package nor
+ * `node_modules` has to be near. The hook runs in this thread, before that of `tsx`, which loads TypeScript. What policy code prints
+ * reaches the parent before the outcome does.
  */
 import { realpathSync, statSync } from "node:fs"
 import { registerHooks } from "node:module"
@@ -36,8 +38,8 @@ const exactly = (specifier: string, parent: string | undefined): string | undefi
   return pathToFileURL(realpathSync(path)).href
 }
 
-// Read once, while the modules load: without them `esbuild` leaves a dead process behind for every worker that ends, and `tsx` runs code that it finds in a cache
-// in the directory for temporary files, which other users of the machine may have written.
+// Read once, while the modules load: without them `esbuild` leaves a dead process behind for every worker that ends, and `tsx` runs code
+// that it finds in a cache in the directory for temporary files, which other users of the machine may have written.
 Object.assign(process.env, { ESBUILD_WORKER_THREADS: "0", TSX_DISABLE_CACHE: "1" })
 const { register } = await import("tsx/esm/api")
 for (const name of Object.keys(process.env)) delete process.env[name]
@@ -66,7 +68,7 @@ const textOf = (value: unknown): string => {
   }
 }
 
-/** An error as data; `esbuild` keeps the place of a syntax error beside the message, V8 in the stack. */
+/** Whatever was thrown, as data. */
 const threw = (error: unknown): WorkerMessage => {
   if (!(error instanceof Error)) return { _tag: "Threw", name: "", message: textOf(error), stack: "" }
   const { message, name, stack = "" } = error
@@ -87,6 +89,10 @@ const evaluate = async (): Promise<WorkerMessage> => {
   }
 }
 
-const outcome = await evaluate()
-for (const stream of [process.stdout, process.stderr]) await new Promise<void>((resolve) => void stream.write("", () => resolve()))
-send(outcome)
+// Nothing is left to do, yet the policy is not evaluated. (A top-level `await` here would make Node print a warning of its own.)
+process.once("beforeExit", () => send({ _tag: "Stopped", problem: "its top-level `await` waits for something that never comes" }))
+void evaluate().then(async (outcome) => {
+  // The parent ends this thread when it has the outcome, and what was printed travels another way: so it has to arrive before.
+  for (const stream of [process.stdout, process.stderr]) await new Promise<void>((resolve) => void stream.write("", () => resolve()))
+  send(outcome)
+})

@@ -1,9 +1,9 @@
 /**
  * How a policy is written in TypeScript: `policy({ … })` with typed words, which evaluates to the plain data of `Policy.ts`.
  *
- * This is not a second language. Whatever is written here could be written in JSON, decodes by the same schema and is judged by the same check; the
- * types only say earlier, and at the word itself, what the check would say. Runs when a policy file is evaluated, in a worker of its own, so
- * it imports nothing that runs but its own folder: `effect` would be most of the time that loading a policy takes.
+ * This is not a second language. Whatever is written here could be written in JSON, decodes by the same schema and is judged by the same
+ * check; the types only say earlier, and at the word itself, what the check would say. Runs when a policy file is evaluated, in a worker
+ * of its own, so it imports nothing that runs but its own folder: `effect` would be most of the time that loading a policy takes.
  */
 import type { PolicyEncoded, Secret, Usd } from "./Policy.ts"
 import { plain } from "./authoring/Plain.ts"

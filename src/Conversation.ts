@@ -191,7 +191,7 @@ export interface Extra {
   /** The caller's path. A top-level field is a bare name, and a target of the caller's own dialect gets it back. */
   readonly field: string
   readonly value: unknown
-  /** Whether leaving it out could change the answer or what it costs to run: if so, its absence is a loss. */
+  /** Whether leaving it out could change the answer or how it is served: if so, its absence is a loss. */
   readonly matters: boolean
   /** Why it matters, when the field name alone does not say. */
   readonly reason?: string

@@ -82,8 +82,23 @@ const skipValue = (bytes: Uint8Array, i: number): number => {
   return at
 }
 
-/** Scans the object whose valid JSON text `bytes` is. */
-export const scan = (bytes: Uint8Array): Scan => {
+const readKey = (bytes: Uint8Array, start: number, end: number): string => {
+  const raw = decoder.decode(bytes.subarray(start, end))
+  return raw.includes("\\") ? (JSON.parse(`"${raw}"`) as string) : raw
+}
+
+/** Whether the key written in `bytes[start, end)` is `key`, letter for letter; an escaped spelling is not. */
+const isWritten = (bytes: Uint8Array, start: number, end: number, key: string): boolean => {
+  if (key.length !== end - start) return false
+  for (let i = 0; i < key.length; i++) {
+    const code = key.charCodeAt(i)
+    if (code > 0x7f || bytes[start + i] !== code) return false
+  }
+  return true
+}
+
+/** Scans the object whose valid JSON text `bytes` is. `keys`, those that parsing found in it, spare most of the decoding. */
+export const scan = (bytes: Uint8Array, keys: ReadonlyArray<string> = []): Scan => {
   const members: Array<Member> = []
   let duplicate: string | undefined
   let at = bytes.indexOf(OPEN_BRACE) + 1
@@ -91,8 +106,8 @@ export const scan = (bytes: Uint8Array): Scan => {
     while (isSpace(bytes[at]!) || bytes[at] === COMMA) at++
     if (bytes[at] !== QUOTE) return { members, duplicate, close: at }
     const end = skipString(bytes, at)
-    const raw = decoder.decode(bytes.subarray(at + 1, end - 1))
-    const key = raw.includes("\\") ? (JSON.parse(`"${raw}"`) as string) : raw
+    const likely = keys[members.length]
+    const key = likely !== undefined && isWritten(bytes, at + 1, end - 1, likely) ? likely : readKey(bytes, at + 1, end - 1)
     at = end
     while (isSpace(bytes[at]!) || bytes[at] === COLON) at++
     const start = at

@@ -1,6 +1,34 @@
 /** What policy files import from `turnout`. */
 export { env, policy, usd } from "./Authoring.ts"
-export type {} from "./Authoring.ts"
+export type {
+  Arms,
+  Budget,
+  BudgetFacts,
+  Built,
+  CallerFacts,
+  Checked,
+  Class,
+  Condition,
+  FirstOptions,
+  Flag,
+  Key,
+  Mock,
+  NumberOrAbsent,
+  Numeric,
+  OpenModels,
+  PolicySource,
+  Provider,
+  RequestFacts,
+  Route,
+  Some,
+  SplitOptions,
+  Strategy,
+  Target,
+  Text,
+  TextOrAbsent,
+  Unit,
+  Words
+} from "./Authoring.ts"
 export type { FailureClass } from "./Failure.ts"
 export type { Duration, PolicyEncoded, Secret, Usd } from "./Policy.ts"
 export type { ProviderKind } from "./Providers.ts"

@@ -40,7 +40,11 @@ const holds = (condition: unknown, fact: string, value: unknown) => jsonLogic.ap
 describe("policy", () => {
   it("the example is plain data", () => {
     assert.deepStrictEqual(example.routes as unknown, [
-      { name: "retired", when: { "===": [{ var: "request.model" }, "gpt-4"] }, to: { _tag: "Deny", status: 410, code: "model_retired", message: "gpt-4 is gone: ask for gpt-4o" } },
+      {
+        name: "retired",
+        when: { "===": [{ var: "request.model" }, "gpt-4"] },
+        to: { _tag: "Deny", status: 410, code: "model_retired", message: "gpt-4 is gone: ask for gpt-4o" }
+      },
       { name: "thrift", when: { ">=": [{ var: "budget.engineering.usedRatio" }, 0.8] }, to: "mini" },
       {
         name: "long",
@@ -71,7 +75,12 @@ describe("policy", () => {
         to: {
           _tag: "First",
           of: [
-            { _tag: "When", if: { var: "request.stream" }, then: "sonnet", otherwise: { _tag: "Within", duration: "5 seconds", of: "gpt" } },
+            {
+              _tag: "When",
+              if: { var: "request.stream" },
+              then: "sonnet",
+              otherwise: { _tag: "Within", duration: "5 seconds", of: "gpt" }
+            },
             { _tag: "Asked" }
           ]
         }
@@ -110,7 +119,7 @@ describe("usd and env", () => {
     assert.throws(() => usd(-1), "`usd(-1)`: expected dollars, a finite number from 0")
     assert.throws(() => usd(Number.NaN), "`usd(NaN)`")
     assert.throws(() => usd(Number.POSITIVE_INFINITY), "`usd(Infinity)`")
-    assert.throws(() => usd("5" as never), "`usd(\"5\")`")
+    assert.throws(() => usd("5" as never), '`usd("5")`')
   })
 
   it("env takes a name, and does not repeat what may be a secret", () => {
@@ -121,28 +130,33 @@ describe("usd and env", () => {
 
 describe("strategies", () => {
   it("first takes its options last", () => {
-    assert.deepStrictEqual(
-      built(({ first }) => first("mini", "big", { on: ["timeout"] })) as unknown,
-      { _tag: "First", of: ["mini", "big"], on: ["timeout"] }
+    assert.deepStrictEqual(built(({ first }) => first("mini", "big", { on: ["timeout"] })) as unknown, {
+      _tag: "First",
+      of: ["mini", "big"],
+      on: ["timeout"]
+    })
+    assert.throws(
+      () => built(({ first }) => first("mini", { on: ["timeout"] }, "big")),
+      "the options `{ on: [ … ] }` come once, after the last strategy"
     )
-    assert.throws(() => built(({ first }) => first("mini", { on: ["timeout"] }, "big")), "the options `{ on: [ … ] }` come once, after the last strategy")
   })
 
   it("split takes any text that is there, or has a value for absence", () => {
-    const by = (unit: (words: TestWords) => Parameters<TestWords["split"]>[0]["by"]) => built((words) => words.split({ by: unit(words), salt: "s" }, { big: 1, mini: 99 }))
-    assert.deepStrictEqual(
-      by(({ caller }) => caller.team.or("none")) as unknown,
-      {
-        _tag: "Split",
-        by: { fact: "caller.team", or: "none" },
-        salt: "s",
-        arms: [
-          { name: "big", weight: 1, to: "big" },
-          { name: "mini", weight: 99, to: "mini" }
-        ]
-      }
+    const by = (unit: (words: TestWords) => Parameters<TestWords["split"]>[0]["by"]) =>
+      built((words) => words.split({ by: unit(words), salt: "s" }, { big: 1, mini: 99 }))
+    assert.deepStrictEqual(by(({ caller }) => caller.team.or("none")) as unknown, {
+      _tag: "Split",
+      by: { fact: "caller.team", or: "none" },
+      salt: "s",
+      arms: [
+        { name: "big", weight: 1, to: "big" },
+        { name: "mini", weight: 99, to: "mini" }
+      ]
+    })
+    assert.deepInclude(
+      by(({ request }) => request.header("x-app").or("")),
+      { by: { fact: "request.headers.x-app", or: "" } }
     )
-    assert.deepInclude(by(({ request }) => request.header("x-app").or("")), { by: { fact: "request.headers.x-app", or: "" } })
   })
 
   it("send names a target", () => assert.deepStrictEqual(built(({ send }) => send("big")) as unknown, { _tag: "Send", target: "big" }))
@@ -218,11 +232,46 @@ describe("conditions", () => {
   it("texts that are always there, and flags", () => {
     fc.assert(
       fc.property(word, fc.array(word, { minLength: 1, maxLength: 4 }), fc.boolean(), fc.boolean(), (fact, values, flag, value) => {
-        assert.strictEqual(holds(emitted(({ request }) => request.model.is(values[0]!)), "request.model", fact), fact === values[0])
-        assert.strictEqual(holds(emitted(({ request }) => request.model.oneOf(...(values as [string]))), "request.model", fact), values.includes(fact))
-        assert.strictEqual(holds(emitted(({ request }) => request.stream), "request.stream", flag), flag)
-        assert.strictEqual(holds(emitted(({ request }) => request.stream.is(value)), "request.stream", flag), flag === value)
-        assert.strictEqual(holds(emitted(({ not, request }) => not(request.stream)), "request.stream", flag), !flag)
+        assert.strictEqual(
+          holds(
+            emitted(({ request }) => request.model.is(values[0]!)),
+            "request.model",
+            fact
+          ),
+          fact === values[0]
+        )
+        assert.strictEqual(
+          holds(
+            emitted(({ request }) => request.model.oneOf(...(values as [string]))),
+            "request.model",
+            fact
+          ),
+          values.includes(fact)
+        )
+        assert.strictEqual(
+          holds(
+            emitted(({ request }) => request.stream),
+            "request.stream",
+            flag
+          ),
+          flag
+        )
+        assert.strictEqual(
+          holds(
+            emitted(({ request }) => request.stream.is(value)),
+            "request.stream",
+            flag
+          ),
+          flag === value
+        )
+        assert.strictEqual(
+          holds(
+            emitted(({ not, request }) => not(request.stream)),
+            "request.stream",
+            flag
+          ),
+          !flag
+        )
       }),
       runs
     )

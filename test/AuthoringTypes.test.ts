@@ -34,8 +34,8 @@ const parse = (output: string): ReadonlyMap<string, ReadonlyArray<Diagnostic>> =
 }
 
 /**
- * The errors that the markers `//! word | code | part of the message` below a line announce. Where the value of a field is wrong the compiler marks the
- * field, so there the field is the word.
+ * The errors that the markers `//! word | code | part of the message` below a line announce. Where the value of a field is wrong the
+ * compiler marks the field, so there the field is the word.
  */
 const announced = (source: string) => {
   const lines = source.split("\n")
@@ -61,7 +61,8 @@ describe("what the compiler says to authors", () => {
     const found = parse(await tsc("tsconfig.json"))
     const expected = announced(readFileSync(new URL("authoring/mistakes.ts", import.meta.url), "utf8"))
     const errors = found.get("test/authoring/mistakes.ts") ?? []
-    const place = ({ code, column, line }: { readonly line: number; readonly column: number; readonly code: string }) => `${line}:${column} ${code}`
+    const place = ({ code, column, line }: { readonly line: number; readonly column: number; readonly code: string }) =>
+      `${line}:${column} ${code}`
     assert.isAtLeast(expected.length, 50)
     assert.deepStrictEqual(errors.map(place).sort(), expected.map(place).sort())
     for (const { column, line, part } of expected) {

@@ -1,4 +1,7 @@
-/** Evaluates a policy file that is code, in a worker of its own (`policyWorker.ts`), which is killed when it is done, late or no longer wanted. */
+/**
+ * Evaluates a policy file that is code, in a worker of its own (`policyWorker.ts`), which is killed when it is done, late or no longer
+ * wanted.
+ */
 import { Duration, Effect } from "effect"
 import { Worker } from "node:worker_threads"
 import { fileURLToPath, pathToFileURL } from "node:url"
@@ -18,12 +21,10 @@ export type WorkerMessage =
   | { readonly _tag: "NoDefaultExport"; readonly exports: ReadonlyArray<string> }
   | { readonly _tag: "NotData"; readonly problem: string }
   | { readonly _tag: "Threw"; readonly name: string; readonly message: string; readonly stack: string }
+  | { readonly _tag: "Stopped"; readonly problem: string }
 
 /** What came of it. */
-export type Outcome =
-  | Exclude<WorkerMessage, { readonly _tag: "Loads" }>
-  | { readonly _tag: "TimedOut" }
-  | { readonly _tag: "Stopped"; readonly problem: string }
+export type Outcome = Exclude<WorkerMessage, { readonly _tag: "Loads" }> | { readonly _tag: "TimedOut" }
 
 const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js"
 const workerUrl = new URL(`../policyWorker${extension}`, import.meta.url)
@@ -64,15 +65,14 @@ const outcomeOf = (worker: Worker, onLoad: (path: string) => void) =>
         )
       )
     })
-    worker.on("exit", (code) => {
-      // 13 is what Node calls a top-level `await` that nothing can settle any more.
-      const problem = code === 13 ? "its top-level `await` waits for something that never comes" : `it ends its own process (\`process.exit(${code})\`)`
-      resume(Effect.succeed({ _tag: "Stopped", problem }))
-    })
+    worker.on("exit", (code) => resume(Effect.succeed({ _tag: "Stopped", problem: `it ends its own process (\`process.exit(${code})\`)` })))
   })
 
 /** Evaluates `file`; `onLoad` hears of every local file that it loads, also when nothing comes of it. */
-export const evaluate = (file: string, options: { readonly timeLimit: Duration.Input; readonly output: Output; readonly onLoad: (path: string) => void }) =>
+export const evaluate = (
+  file: string,
+  options: { readonly timeLimit: Duration.Input; readonly output: Output; readonly onLoad: (path: string) => void }
+) =>
   Effect.acquireUseRelease(
     Effect.sync(() => start(file, options.output)),
     (worker) =>
@@ -82,12 +82,15 @@ export const evaluate = (file: string, options: { readonly timeLimit: Duration.I
     (worker) => Effect.promise(() => worker.terminate())
   )
 
-/** The frames of a stack that lie in `files`, as `at … path:line:column`. */
+/** The frames of a stack that lie in `files`, as `at callee (path:line:column)`. */
 export const framesIn = (stack: string, files: ReadonlySet<string>): ReadonlyArray<string> =>
   stack.split("\n").flatMap((line) => {
     const match = /^\s*at (.*?)\(?((?:file:\/\/|\/|[A-Za-z]:\\).*?)(?:\?[^:]*)?:(\d+):(\d+)\)?$/.exec(line)
     if (match === null) return []
     const [, callee, where, row, column] = match as unknown as [string, string, string, string, string]
     const path = where.startsWith("file:") ? fileURLToPath(where) : where
-    return files.has(path) ? [`at ${callee}${path}:${row}:${column}`] : []
+    if (!files.has(path)) return []
+    const place = `${path}:${row}:${column}`
+    const name = callee.trim()
+    return [name === "" || name === "<anonymous>" ? `at ${place}` : `at ${name} (${place})`]
   })

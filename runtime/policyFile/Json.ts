@@ -1,8 +1,8 @@
 /**
  * JSON with places: accepts what `JSON.parse` accepts, except a field that is there twice, and says where and why it refuses the rest.
  *
- * `JSON.parse` gives no place for many faults and keeps the last of two fields in silence; a YAML parser knows places but accepts more than JSON and, at its
- * edges (tabs, long keys), less. The value itself still comes from `JSON.parse`.
+ * `JSON.parse` gives no place for many faults and keeps the last of two fields in silence; a YAML parser knows places but accepts more
+ * than JSON and, at its edges (tabs, long keys), less. The value itself still comes from `JSON.parse`.
  */
 import type { Parsed, Tree } from "./Places.ts"
 
@@ -39,7 +39,11 @@ const scan = (text: string): Tree => {
   const found = (): string => {
     if (at >= text.length) return "the end of the file"
     const character = String.fromCodePoint(text.codePointAt(at)!)
-    return character === "\uFEFF" ? "a byte order mark" : character === "\n" || character === "\r" ? "the end of the line" : `\`${character}\``
+    return character === "\uFEFF"
+      ? "a byte order mark"
+      : character === "\n" || character === "\r"
+        ? "the end of the line"
+        : `\`${character}\``
   }
   const fail = (expected: string): never => {
     const hint = text.startsWith("//", at) || text.startsWith("/*", at) || text[at] === "#" ? "; JSON has no comments, YAML has" : ""
@@ -53,7 +57,7 @@ const scan = (text: string): Tree => {
     if (text[at] !== '"') return undefined
     at = start
     take(stringStart)
-    return fail(text[at] === "\\" ? "an escape that JSON knows" : "the closing `\"` of a text")
+    return fail(text[at] === "\\" ? "an escape that JSON knows" : 'the closing `"` of a text')
   }
 
   const list = (close: string, entry: (index: number) => void): void => {

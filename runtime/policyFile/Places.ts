@@ -23,11 +23,11 @@ export const placeOf = (text: string, offset: number): Place => {
   const before = text.slice(0, offset)
   let line = 1
   let start = 0
-  for (const { 0: end, index } of before.matchAll(/\r\n|\n|\r/g)) {
-    // The LF of a CR LF may be what stands at `offset`.
-    if (end === "\r" && text[index + 1] === "\n") continue
+  for (const { index } of before.matchAll(/[\r\n]/g)) {
+    // The CR of a CR LF ends nothing, not even where `offset` lies between the two.
+    if (text[index] === "\r" && text[index + 1] === "\n") continue
     line += 1
-    start = index + end.length
+    start = index + 1
   }
   return { line, column: offset - start + 1 }
 }

@@ -1,5 +1,5 @@
 /** YAML 1.2 (its core schema) with places: one document, no field twice, no tags that stand for more than data. */
-import { isAlias, isMap, isScalar, isSeq, parseDocument } from "yaml"
+import { isAlias, isMap, isScalar, isSeq, parseDocument, visit } from "yaml"
 import type { Document, Node } from "yaml"
 import type { Parsed, Tree } from "./Places.ts"
 
@@ -59,10 +59,19 @@ export const parseYaml = (text: string): Parsed => {
           : lowerFirst(fault.message)
     return { _tag: "Fault", problem, offset: start }
   }
+  let dangling: Parsed | undefined
+  visit(document, {
+    Alias: (_key, node) => {
+      if (node.resolve(document) !== undefined) return undefined
+      dangling = { _tag: "Fault", problem: `\`*${node.source}\` names no anchor before it`, offset: offsetOf(node, 0) }
+      return visit.BREAK
+    }
+  })
+  if (dangling !== undefined) return dangling
   try {
     return { _tag: "Data", json: document.toJS({ maxAliasCount: 100 }), tree: treeOf(document) }
   } catch (error) {
-    // Aliases that multiply beyond the limit, or that name no anchor.
+    // Aliases that multiply beyond the limit.
     return { _tag: "Fault", problem: lowerFirst(error instanceof Error ? error.message : String(error)), offset: 0 }
   }
 }

@@ -51,5 +51,8 @@ const go = (value: unknown, path: Path, parents: ReadonlyArray<object>): unknown
   )
 }
 
-/** A deep copy that is plain JSON data. Fields that are `undefined` are left out; anything else that JSON cannot hold is thrown as a `TypeError`. */
+/**
+ * A deep copy that is plain JSON data. Fields that are `undefined` are left out; anything else that JSON cannot hold is thrown as a
+ * `TypeError`.
+ */
 export const plain = (value: unknown): unknown => go(value, [], [])

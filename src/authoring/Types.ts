@@ -1,11 +1,11 @@
 /**
  * The types of the authoring surface: what an author may write, and where the red mark stands when it is wrong.
  *
- * Only types; nothing here runs. Names are inferred from the keys of `providers`, `targets`, `budgets` and so on; `routes` is a function of the
- * words, so the compiler looks at it last, with words that know those names. Four habits keep every mistake one short error at the wrong word:
- * no overloads (their errors name every signature); rest parameters that are plain arrays (a union of tuples would mark the whole argument list); lists of
- * literals that are plain arrays too (in `[A, ...A[]]` only the first entry's mistake is marked where it stands); and opaque results (`Built`,
- * `Condition`) that no literal can half match.
+ * Only types; nothing here runs. Names are inferred from the keys of `providers`, `targets`, `budgets` and so on; `routes` is a function
+ * of the words, so the compiler looks at it last, with words that know those names. Four habits keep every mistake one short error at the
+ * wrong word: no overloads (their errors name every signature); rest parameters that are plain arrays (a union of tuples would mark the
+ * whole argument list); lists of literals that are plain arrays too (in `[A, ...A[]]` only the first entry's mistake is marked where it
+ * stands); and opaque results (`Built`, `Condition`) that no literal can half match.
  */
 import type { FailureClass } from "../Failure.ts"
 import type { Duration, Secret, Usd } from "../Policy.ts"
@@ -200,8 +200,8 @@ export interface Route<T extends string> {
 }
 
 /**
- * What the routes `R` must be besides routes: at least one, and without further fields. The compiler does not look for misspelt fields in what a function
- * returns, and a route whose `when` is misspelt would hold always.
+ * What the routes `R` must be besides routes: at least one, and without further fields. The compiler does not look for misspelt fields in
+ * what a function returns, and a route whose `when` is misspelt would hold always.
  */
 export type Checked<R> = R extends readonly []
   ? "a policy has at least one route"

@@ -1,9 +1,10 @@
 /**
  * The words that routes are written with, as functions that emit the policy language. Runs when a policy file is evaluated.
  *
- * Conditions come out as the analysable part of JsonLogic and nothing else. That part has no operator for "this or a default", so `.or(…)` is resolved
- * here, where the default is known: into the same comparison with an explicit case for `null`. The case for `null` comes first in its list, and the
- * condition checker relies on that. One set of words serves every policy; which names exist is known to the types and to `Check.ts`.
+ * Conditions come out as the analysable part of JsonLogic and nothing else. That part has no operator for "this or a default", so
+ * `.or(…)` is resolved here, where the default is known: into the same comparison with an explicit case for `null`. The case for `null`
+ * comes first in its list, and the condition checker relies on that. One set of words serves every policy; which names exist is known to
+ * the types and to `Check.ts`.
  */
 import type { ConditionJson } from "../Policy.ts"
 import type * as Types from "./Types.ts"
@@ -28,14 +29,16 @@ const orders = {
 type Default<A> = { readonly value: A } | undefined
 
 /** `json`, which is false of `null`, with the answer that the default gives. */
-const orAbsent = (fact: string, holdsOfDefault: boolean, json: ConditionJson): ConditionJson => (holdsOfDefault ? { or: [isAbsent(fact), json] } : json)
+const orAbsent = (fact: string, holdsOfDefault: boolean, json: ConditionJson): ConditionJson =>
+  holdsOfDefault ? { or: [isAbsent(fact), json] } : json
 
 // Conditions are JSON whose type the author never sees: the brand exists for the compiler only.
 const condition = (json: ConditionJson) => json as unknown as Types.Condition
 
 const text = (fact: string, absent?: Default<string>) => ({
   is: (value: string) => condition(orAbsent(fact, absent?.value === value, equals(fact, value))),
-  oneOf: (...values: ReadonlyArray<string>) => condition(orAbsent(fact, absent !== undefined && values.includes(absent.value), isIn(fact, values))),
+  oneOf: (...values: ReadonlyArray<string>) =>
+    condition(orAbsent(fact, absent !== undefined && values.includes(absent.value), isIn(fact, values))),
   toJSON: () => (absent === undefined ? { fact } : { fact, or: absent.value })
 })
 

@@ -56,12 +56,15 @@ export const retryAfterMillis = (headers: Headers): number | undefined => {
 const longestMessage = 2000
 // Providers quote the credential that they refuse, sometimes whole.
 const credential = /\b(?:sk|pk|rk|gsk|xai|key|AIza|eyJ|ya29)[-_.][\w.*\-/+=]{3,}|\bAIza[\w-]{10,}|\bbearer\s+[\w.*\-/+=]{3,}/gi
-const quoted = /(\b(?:api[ _-]?key|token|credential)\b[^:"'`]{0,40}[:=]\s*)(["'`]?)[^\s"'`,;]{4,}\2/gi
+const quoted = /(\b(?:api[ _-]?key|token|credential)(?: (?:provided|supplied|given|used|is|was)){0,2}\s?[:=]\s?)(["'`]?)[^\s"'`,;]{4,}\2/gi
 
 /** What of a provider's message may be shown: no credential, one line, at most 2,000 characters. */
 export const presentable = (message: string): string => {
   // Cut before searching, so that a huge message costs no more than a long one.
-  const text = message.slice(0, longestMessage * 2).replace(/\s+/g, " ").trim()
+  const text = message
+    .slice(0, longestMessage * 2)
+    .replace(/\s+/g, " ")
+    .trim()
   const clean = text.replace(credential, "[redacted]").replace(quoted, "$1[redacted]")
   return clean.length > longestMessage ? `${clean.slice(0, longestMessage - 1)}…` : clean
 }

@@ -15,7 +15,13 @@ export default policy({
     }
   },
   targets: {
-    mini: { provider: "openai", model: "gpt-4o-mini", region: "eu", price: { input: usd(0.15), output: usd(0.6) }, maxOutputTokens: 16_384 },
+    mini: {
+      provider: "openai",
+      model: "gpt-4o-mini",
+      region: "eu",
+      price: { input: usd(0.15), output: usd(0.6) },
+      maxOutputTokens: 16_384
+    },
     fast: { provider: "closed", model: "llama-3.1-8b-instant" },
     small: { provider: "local", model: "small" }
   },
@@ -26,14 +32,40 @@ export default policy({
   routes: ({ all, any, asked, budget, caller, deny, first, not, request, send, split, when, within }) => [
     {
       name: "needs",
-      when: any(request.needs.tools, request.needs.vision.is(false), not(request.needs.structuredOutput), request.needs.reasoning, request.stream.is(true)),
+      when: any(
+        request.needs.tools,
+        request.needs.vision.is(false),
+        not(request.needs.structuredOutput),
+        request.needs.reasoning,
+        request.stream.is(true)
+      ),
       to: first("mini", "fast", { on: ["rate-limited", "overloaded", "context-length"] })
     },
-    { name: "numbers", when: all(request.messages.is(1), request.inputTokens.lt(10), request.maxOutputTokens.or(4_096).lte(1_000)), to: send("fast") },
-    { name: "absent", when: all(request.maxOutputTokens.present(), not(request.metadata("tier").present()), request.header("x-app").or("").is("")), to: asked() },
-    { name: "texts", when: any(request.api.is("chat"), request.id.oneOf("a", "b"), caller.organisation.or("none").oneOf("acme", "none")), to: "small" },
-    { name: "callers", when: any(caller.class.is("eng"), caller.class.oneOf("guest", "local"), caller.key.is("alice"), caller.key.is("issued-later")), to: "mini" },
-    { name: "money", when: any(budget("day").spent.gt(0.5), budget("month").remaining.lt(1), budget("day").usedRatio.gte(1)), to: deny(402, "spent", "come back tomorrow") },
+    {
+      name: "numbers",
+      when: all(request.messages.is(1), request.inputTokens.lt(10), request.maxOutputTokens.or(4_096).lte(1_000)),
+      to: send("fast")
+    },
+    {
+      name: "absent",
+      when: all(request.maxOutputTokens.present(), not(request.metadata("tier").present()), request.header("x-app").or("").is("")),
+      to: asked()
+    },
+    {
+      name: "texts",
+      when: any(request.api.is("chat"), request.id.oneOf("a", "b"), caller.organisation.or("none").oneOf("acme", "none")),
+      to: "small"
+    },
+    {
+      name: "callers",
+      when: any(caller.class.is("eng"), caller.class.oneOf("guest", "local"), caller.key.is("alice"), caller.key.is("issued-later")),
+      to: "mini"
+    },
+    {
+      name: "money",
+      when: any(budget("day").spent.gt(0.5), budget("month").remaining.lt(1), budget("day").usedRatio.gte(1)),
+      to: deny(402, "spent", "come back tomorrow")
+    },
     { name: "unit", to: split({ by: request.metadata("feature").or("none"), salt: "s1" }, { mini: 50, fast: 50 }) },
     { name: "rest", to: within("1.5 minutes", when(request.stream, "mini", first("fast"))) }
   ]

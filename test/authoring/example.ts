@@ -1,4 +1,4 @@
-// The surface as authors use it: every word once. Type-checked by `test/AuthoringTypes.test.ts`, evaluated by `test/Authoring.test.ts`.
+// A policy as authors write it. Type-checked by `test/AuthoringTypes.test.ts`, evaluated by `test/Authoring.test.ts`.
 import { env, policy, usd } from "turnout"
 
 export default policy({
@@ -20,7 +20,11 @@ export default policy({
     { name: "retired", when: request.model.is("gpt-4"), to: deny(410, "model_retired", "gpt-4 is gone: ask for gpt-4o") },
     { name: "thrift", when: budget("engineering").usedRatio.gte(0.8), to: "mini" },
     { name: "long", when: all(request.inputTokens.gt(100_000), request.stream), to: within("60 seconds", "sonnet") },
-    { name: "canary", when: caller.team.or("none").is("core"), to: first(split({ by: caller.key, salt: "sonnet-5" }, { sonnet: 95, next: 5 }), "mini") },
+    {
+      name: "canary",
+      when: caller.team.or("none").is("core"),
+      to: first(split({ by: caller.key, salt: "sonnet-5" }, { sonnet: 95, next: 5 }), "mini")
+    },
     { name: "nested", to: first(when(request.stream, "sonnet", within("5 seconds", "gpt")), asked()) },
     { name: "default", to: first("sonnet", "mini") }
   ]

@@ -1,5 +1,5 @@
-// Mistakes, each of which is one error at the wrong word. Under each line stands `//! word | code | part of the message`, for every error in it;
-// `test/AuthoringTypes.test.ts` compares that with what the compiler says, and computes the column from the word.
+// Mistakes, each of which is one error at the wrong word. Under each line stands `//! word | code | part of the message` for every error in
+// it; `test/AuthoringTypes.test.ts` compares that with what the compiler says, and computes the column from the word.
 import { env, policy, usd } from "turnout"
 
 export default policy({

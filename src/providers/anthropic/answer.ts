@@ -44,7 +44,11 @@ const partOf = (block: unknown): Part => {
     }
     case "thinking": {
       const signature = textAt(block, "signature")
-      return { _tag: "Reasoning", text: textAt(block, "thinking") ?? "", ...(signature === undefined || signature === "" ? {} : { signature }) }
+      return {
+        _tag: "Reasoning",
+        text: textAt(block, "thinking") ?? "",
+        ...(signature === undefined || signature === "" ? {} : { signature })
+      }
     }
     case "redacted_thinking":
       return { _tag: "SealedReasoning", data: textAt(block, "data") ?? "" }

@@ -37,7 +37,8 @@ const mediaBlock = (writing: Writing, source: Source, name: string | undefined, 
   if (imageTypes.has(mediaType)) return { type: "image", source: { type: "base64", media_type: mediaType, data } }
   if (mediaType === "application/pdf") return { type: "document", source: { type: "base64", media_type: mediaType, data }, ...title }
   const text = !picture && mediaType.startsWith("text/") ? decodeText(data) : undefined
-  if (text !== undefined && !blank(text)) return { type: "document", source: { type: "text", media_type: "text/plain", data: text }, ...title }
+  if (text !== undefined && !blank(text))
+    return { type: "document", source: { type: "text", media_type: "text/plain", data: text }, ...title }
   return lose(writing, at, `\`${mediaType}\` is not a media type that Claude reads`)
 }
 
@@ -82,7 +83,9 @@ const blocksOf = (writing: Writing, part: Part, role: "user" | "assistant"): Rea
     case "Audio":
       return one(lose(writing, at, "Claude does not listen to audio"))
     case "ToolCall":
-      return [{ type: "tool_use", id: callId(part.id), name: part.name, input: inputOf(writing, part.arguments, at), ...cacheControl(part.cache) }]
+      return [
+        { type: "tool_use", id: callId(part.id), name: part.name, input: inputOf(writing, part.arguments, at), ...cacheControl(part.cache) }
+      ]
     case "ToolResult":
       return [
         {

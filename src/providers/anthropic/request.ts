@@ -68,7 +68,8 @@ const writeTools = (writing: Writing, body: Body): boolean => {
   if (demanded && !forced) lose(writing, named(writing, "toolChoice"), "this model decides by itself whether to call a tool")
   const single = conversation.parallelToolCalls === false ? { disable_parallel_tool_use: true } : {}
   if (choice?._tag === "None") body["tool_choice"] = { type: "none" }
-  else if (forced) body["tool_choice"] = choice._tag === "Named" ? { type: "tool", name: choice.name, ...single } : { type: "any", ...single }
+  else if (forced)
+    body["tool_choice"] = choice._tag === "Named" ? { type: "tool", name: choice.name, ...single } : { type: "any", ...single }
   else if (choice !== undefined || conversation.parallelToolCalls === false) body["tool_choice"] = { type: "auto", ...single }
   return forced
 }
@@ -103,7 +104,8 @@ const writeBudget = (writing: Writing, body: Body, maxTokens: number, forced: bo
       ? thinking.tokens
       : Math.min(greatestBudget, Math.floor(maxTokens * (thinking.effort === "none" ? 0 : shares[thinking.effort])))
   const budget = Math.min(Math.max(Math.floor(wanted), leastBudget), maxTokens - 1)
-  if (thinking._tag === "Budget" && budget !== thinking.tokens) lose(writing, field, `the budget of ${thinking.tokens} tokens becomes ${budget}`)
+  if (thinking._tag === "Budget" && budget !== thinking.tokens)
+    lose(writing, field, `the budget of ${thinking.tokens} tokens becomes ${budget}`)
   body["thinking"] = { type: "enabled", budget_tokens: budget }
   return true
 }
@@ -125,7 +127,11 @@ const withoutThinking = (writing: Writing, body: Body): string | undefined => {
   }
 }
 
-const writeAdaptive = (writing: Writing, body: Body, forced: boolean): { readonly active: boolean; readonly effort: string | undefined } => {
+const writeAdaptive = (
+  writing: Writing,
+  body: Body,
+  forced: boolean
+): { readonly active: boolean; readonly effort: string | undefined } => {
   const { conversation, traits } = writing
   const { thinking } = conversation
   const field = named(writing, "thinking")
@@ -176,7 +182,12 @@ const writeOutput = (writing: Writing, body: Body, maxTokens: number, forced: bo
 const writeSampling = (writing: Writing, body: Body, thinks: boolean): void => {
   const { conversation, traits } = writing
   const { frequencyPenalty, presencePenalty, seed, stop, temperature, topK, topP } = conversation.sampling
-  const fixed = traits.sampling === "none" ? "this model does not let its sampling be set" : thinks ? "sampling cannot be set for a model that thinks" : undefined
+  const fixed =
+    traits.sampling === "none"
+      ? "this model does not let its sampling be set"
+      : thinks
+        ? "sampling cannot be set for a model that thinks"
+        : undefined
   // 1 is the default of both, so it says nothing.
   const shapes = topP !== undefined && topP !== 1
   if (temperature !== undefined) {
@@ -185,7 +196,8 @@ const writeSampling = (writing: Writing, body: Body, thinks: boolean): void => {
     } else if (!(temperature === 1 && shapes && traits.sampling === "one")) {
       const clamped = Math.min(Math.max(temperature, 0), 1)
       body["temperature"] = clamped
-      if (clamped !== temperature) lose(writing, named(writing, "temperature"), `Claude's temperature ends at 1: ${temperature} becomes ${clamped}`)
+      if (clamped !== temperature)
+        lose(writing, named(writing, "temperature"), `Claude's temperature ends at 1: ${temperature} becomes ${clamped}`)
     }
   }
   if (shapes) {

@@ -7,7 +7,21 @@
 import { field, isObject } from "../json.ts"
 import type { Json } from "../json.ts"
 
-const kept = new Set(["type", "enum", "const", "anyOf", "allOf", "description", "title", "$ref", "$defs", "definitions", "properties", "required", "items"])
+const kept = new Set([
+  "type",
+  "enum",
+  "const",
+  "anyOf",
+  "allOf",
+  "description",
+  "title",
+  "$ref",
+  "$defs",
+  "definitions",
+  "properties",
+  "required",
+  "items"
+])
 // They constrain nothing.
 const silent = new Set(["$schema", "$id", "$comment", "default", "examples", "example", "deprecated", "nullable"])
 const formats = new Set(["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"])
@@ -29,7 +43,13 @@ const walk = (schema: unknown, dropped: Set<string>, depth: number): unknown => 
     else if (name === "oneOf" && Array.isArray(value)) {
       dropped.add("oneOf")
       entries.push(["anyOf", value.map(next)])
-    } else if (name === "format" ? typeof value === "string" && formats.has(value) : name === "minItems" ? value === 0 || value === 1 : kept.has(name)) {
+    } else if (
+      name === "format"
+        ? typeof value === "string" && formats.has(value)
+        : name === "minItems"
+          ? value === 0 || value === 1
+          : kept.has(name)
+    ) {
       entries.push([name, value])
     } else if (name === "additionalProperties") {
       if (value !== false) dropped.add(name)

@@ -53,7 +53,10 @@ const messageStart = (state: Decoding, data: Json): Step => {
   const model = textAt(message, "model")
   // These counts are the beginning of the bill. Were they told now, a stream that is cut would be settled at them.
   const counts = updated(none, field(message, "usage"))
-  return [{ ...state, phase: "open", counts }, [{ _tag: "Start", ...(id === undefined ? {} : { id }), ...(model === undefined ? {} : { model }) }]]
+  return [
+    { ...state, phase: "open", counts },
+    [{ _tag: "Start", ...(id === undefined ? {} : { id }), ...(model === undefined ? {} : { model }) }]
+  ]
 }
 
 const blockStart = (state: Decoding, data: Json, block: number): Step => {

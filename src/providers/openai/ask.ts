@@ -114,7 +114,7 @@ export const parseChat = (bytes: Uint8Array, header: (name: string) => string | 
     return refuse("invalid_json", bytes.length === 0 ? "the body is empty: expected a JSON object" : `the body is not valid JSON${at === undefined ? "" : `: it breaks off at character ${at}`}`)
   }
   if (!isObject(json)) return refuse("invalid_request", "expected the body to be a JSON object")
-  const found = scan(bytes)
+  const found = scan(bytes, Object.keys(json))
   if (found.duplicate !== undefined) {
     return refuse("duplicate_key", `\`${found.duplicate.slice(0, 64)}\` stands in the body twice, so readers may disagree on what it says`, { param: found.duplicate.slice(0, 64) })
   }

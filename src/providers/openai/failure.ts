@@ -52,7 +52,8 @@ const byCode: Readonly<Record<string, FailureClass>> = {
   api_error: "server-error"
 }
 
-const tooLong = /maximum context length|context (?:length|window)|prompt (?:is )?too long|too many (?:input |prompt )?tokens|total length of all messages is too long|input is too long/i
+const tooLong =
+  /maximum context length|context (?:length|window)|prompt (?:is )?too long|too many (?:input |prompt )?tokens|total length of all messages is too long|input is too long/i
 const flagged = /content (?:management |filtering )?policy|was flagged|content filter/i
 const broke = /insufficient (?:balance|credits?|funds|quota)|exceeded your current quota|requires more credits|out of credits/i
 
@@ -90,7 +91,8 @@ const judge = (status: number | undefined, body: unknown, headers: Headers): Fai
   }
   const message = said.message ?? ""
   // Inside a success the error object may carry the status that it would have had.
-  const shown = status !== undefined && status >= 400 ? status : statusIn(field(error, "code"), field(error, "status_code"), field(error, "status"))
+  const shown =
+    status !== undefined && status >= 400 ? status : statusIn(field(error, "code"), field(error, "status_code"), field(error, "status"))
   const named = lookUp(said.code) ?? lookUp(textAt(objectAt(error, "innererror"), "code")) ?? lookUp(said.type)
   const found: FailureClass =
     named === "rate-limited" && broke.test(message)

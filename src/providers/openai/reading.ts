@@ -34,7 +34,9 @@ export const aNumber = (reading: Reading, path: string, value: unknown): number 
 
 /** An integer of at least 1, or a fault. */
 export const aCount = (reading: Reading, path: string, value: unknown): number | undefined =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 1 ? value : refuse(reading, path, "expected an integer of at least 1")
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 1
+    ? value
+    : refuse(reading, path, "expected an integer of at least 1")
 
 /** A string, or a fault. */
 export const aText = (reading: Reading, path: string, value: unknown): string | undefined =>

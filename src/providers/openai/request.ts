@@ -119,7 +119,7 @@ const readStop = (reading: Reading, value: unknown): ReadonlyArray<string> | und
   return value
 }
 
-/** Fields that change neither the answer nor what it costs, at least when they hold one of these values. */
+/** Fields that change neither the answer nor how it is served, at least when they hold one of these values. What only steers OpenAI's cache is among them. */
 const changesNothing = (name: string, value: unknown): boolean => {
   switch (name) {
     case "store":

@@ -67,7 +67,8 @@ const messageOf = (message: Message, dialect: string, losses: Array<Loss>): Read
   for (const part of message.parts) {
     if (part._tag === "ToolResult") {
       results.push({ role: "tool", tool_call_id: part.callId, content: contentOf(part.parts, dialect, losses) ?? "" })
-      if (part.isError === true) losses.push({ field: `${part.at ?? message.at}.is_error`, reason: "a tool's failure can only be told in words" })
+      if (part.isError === true)
+        losses.push({ field: `${part.at ?? message.at}.is_error`, reason: "a tool's failure can only be told in words" })
     } else if (part._tag === "ToolCall") {
       calls.push({ id: part.id, type: "function", function: { name: part.name, arguments: part.arguments } })
     } else if (part._tag === "Foreign" && message.role === "assistant" && dialect === "openai" && textAt(part.value, "id") !== undefined) {
@@ -77,7 +78,10 @@ const messageOf = (message: Message, dialect: string, losses: Array<Loss>): Read
   }
   if (message.role === "tool" || (results.length > 0 && rest.length === 0 && calls.length === 0)) return results
   const content = contentOf(rest, dialect, losses)
-  return [...results, { role: message.role, ...name, content: content ?? (calls.length > 0 ? null : ""), ...(calls.length > 0 ? { tool_calls: calls } : {}) }]
+  return [
+    ...results,
+    { role: message.role, ...name, content: content ?? (calls.length > 0 ? null : ""), ...(calls.length > 0 ? { tool_calls: calls } : {}) }
+  ]
 }
 
 const choiceOf = (choice: ToolChoice): unknown => {
@@ -230,7 +234,10 @@ export const decodeAnswer = (body: unknown): Result.Result<Answer, Failure> => {
   return Result.succeed({
     parts: partsOf(message),
     stop: stopOf(field(choices[0], "finish_reason")),
-    extras: choices.length > 1 ? [{ field: "choices", value: choices.slice(1), matters: true, reason: "only the first answer is carried over" }] : [],
+    extras:
+      choices.length > 1
+        ? [{ field: "choices", value: choices.slice(1), matters: true, reason: "only the first answer is carried over" }]
+        : [],
     ...(id === undefined ? {} : { id }),
     ...(model === undefined ? {} : { model }),
     ...(usage === undefined ? {} : { usage })
