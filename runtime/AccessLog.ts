@@ -6,6 +6,7 @@
  */
 import { Context, Layer, Metric } from "effect"
 import { type CallRecord, Recorder, toJson } from "../src/Recorder.ts"
+import type { Target } from "../src/Target.ts"
 
 export interface Lines {
   readonly write: (line: string) => void
@@ -49,37 +50,49 @@ export const gather = (stream: NodeJS.WriteStream, complain: (message: string) =
 const context = Context.make(Metric.CurrentMetricAttributes, {}) as Context.Context<never>
 const seconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 
-const counted = (name: string, description: string) => {
+/** One series of a counter, resolved once: finding it by its attributes costs more than counting. */
+const series = <Subject extends object>(
+  name: string,
+  description: string,
+  labels: (subject: Subject, what: string) => Readonly<Record<string, string>>
+) => {
   const base = Metric.counter(name, { description, incremental: true })
-  const byLabels = new Map<string, Metric.Counter<number>>()
-  // Resolving the attributes costs more than counting, so each combination is resolved once; names come from the policy, but for models of open providers.
-  return (key: string, labels: () => Readonly<Record<string, string>>): void => {
-    let metric = byLabels.get(key)
-    if (metric === undefined) {
-      if (byLabels.size >= 10_000) return
-      metric = Metric.withAttributes(base, labels())
-      byLabels.set(key, metric)
-    }
+  const bySubject = new WeakMap<Subject, Map<string, Metric.Counter<number>>>()
+  return (subject: Subject, what: string): void => {
+    let byWhat = bySubject.get(subject)
+    if (byWhat === undefined) bySubject.set(subject, (byWhat = new Map()))
+    let metric = byWhat.get(what)
+    if (metric === undefined) byWhat.set(what, (metric = Metric.withAttributes(base, labels(subject, what))))
     metric.updateUnsafe(1, context)
   }
 }
 
-const calls = counted("turnout_calls_total", "Calls by route, ending and status")
-const attempts = counted("turnout_attempts_total", "Attempts by target and outcome")
+const undecided = { name: "" }
+const callsByEnding = series("turnout_calls_total", "Calls by route and ending", ({ name }: { readonly name: string }, ending) => ({
+  route: name,
+  ending
+}))
+const refusals = series(
+  "turnout_errors_total",
+  "Errors that callers were told, by route and code",
+  ({ name }: { readonly name: string }, code) => ({ route: name, code })
+)
+const attempts = series("turnout_attempts_total", "Attempts by target and outcome", (target: Target, outcome) => ({
+  // Callers choose the models of open providers, so those are counted together.
+  target: target.declared ? target.name : `${target.provider}/*`,
+  outcome
+}))
 const duration = Metric.histogram("turnout_call_duration_seconds", {
   description: "From the first byte of a call to its last",
   boundaries: seconds
 })
 
-const count = ({ call, durationMillis, ending, status }: CallRecord): void => {
-  const route = call === undefined ? "" : call.compiled.routes[call.decision.route]!.name
-  calls(`${route} ${ending} ${status}`, () => ({ route, ending, status: String(status) }))
+const count = ({ call, durationMillis, ending, error }: CallRecord): void => {
+  const route = call === undefined ? undecided : call.compiled.routes[call.decision.route]!
+  callsByEnding(route, ending)
+  if (error !== undefined) refusals(route, error.code)
   duration.updateUnsafe(durationMillis / 1_000, context)
-  if (call === undefined) return
-  for (const { failure, target } of call.attempts) {
-    const outcome = failure?.class ?? "served"
-    attempts(`${target.name} ${outcome}`, () => ({ target: target.name, outcome }))
-  }
+  if (call !== undefined) for (const { failure, target } of call.attempts) attempts(target, failure?.class ?? "served")
 }
 
 /** Records every call as a line, and counts it. */

@@ -16,10 +16,20 @@ const hostname = (authority: string): string => {
   return (bracket?.[1] ?? authority.replace(/:\d+$/, "")).toLowerCase()
 }
 
+/** Hosts that were found to be loopback: few, and asked for again with every request. */
+const loopbackHosts = new Set<string>()
+
+const isLoopbackHost = (host: string): boolean => {
+  if (loopbackHosts.has(host)) return true
+  if (!isLoopback(hostname(host))) return false
+  if (loopbackHosts.size < 100) loopbackHosts.add(host)
+  return true
+}
+
 /** Refuses a request that a gateway without keys must not answer. */
 export const checkOrigin = (headers: IncomingHttpHeaders): GatewayError | undefined => {
   const { host, origin } = headers
-  if (host === undefined || !isLoopback(hostname(host))) {
+  if (host === undefined || !isLoopbackHost(host)) {
     return refuse("foreign_host", `without keys only loopback names are answered, not \`${(host ?? "").slice(0, 100)}\``)
   }
   if (origin !== undefined) {
@@ -40,7 +50,7 @@ export const checkBody = (headers: IncomingHttpHeaders, maxBodyBytes: number): G
       type === "" ? "`content-type` is missing: send application/json" : `\`${type.slice(0, 100)}\` is not taken: send application/json`
     )
   }
-  const charset = /charset\s*=\s*"?([^\s;"]+)/i.exec(type)?.[1]
+  const charset = type === "application/json" ? undefined : /charset\s*=\s*"?([^\s;"]+)/i.exec(type)?.[1]
   if (charset !== undefined && charset.toLowerCase() !== "utf-8")
     return refuse("unsupported_media_type", `the charset \`${charset.slice(0, 40)}\` is not taken: JSON is UTF-8`)
   const encoding = headers["content-encoding"]

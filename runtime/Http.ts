@@ -69,14 +69,15 @@ const isError = (value: string | GatewayError | undefined): value is GatewayErro
 /** Ids of calls whose callers name none: unique among processes by their beginning, within one by counting. A random one each would cost ten times as much. */
 const prefix = `req_${randomBytes(9).toString("base64url")}_`
 let made = 0
-const newId = (): string => prefix + (made++).toString(36)
+// Joined, not added: a rope would be flattened again for every header and line that it goes into.
+const newId = (): string => [prefix, (made++).toString(36)].join("")
 
 /** Larger bodies than this are not even read to be thrown away. */
 const maxDiscardFactor = 4
 
 /** Creates the server; it does not listen yet. */
 export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
-  const open = new Set<Fiber.Fiber<void>>()
+  const open = new Set<Fiber.Fiber<unknown>>()
   const waiting: Array<() => void> = []
   let draining = false
 

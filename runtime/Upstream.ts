@@ -5,20 +5,10 @@
  */
 import { Effect, Layer } from "effect"
 import { type Dispatcher, errors, Pool } from "undici"
-import { Upstream, type UpstreamCall, type UpstreamSink } from "../src/Upstream.ts"
+import { Upstream, type UpstreamCall, type UpstreamHeaders, type UpstreamSink } from "../src/Upstream.ts"
 
 export interface UpstreamOptions {
   readonly connectTimeoutMillis: number
-}
-
-type Headers = Record<string, string | Array<string> | undefined>
-
-const single = (headers: Headers): Readonly<Record<string, string | undefined>> => {
-  for (const name in headers) {
-    const value = headers[name]
-    if (Array.isArray(value)) headers[name] = value[0]
-  }
-  return headers as Record<string, string | undefined>
 }
 
 /** One message for people: what happened to the connection, without the provider's address in full. */
@@ -42,9 +32,9 @@ class Handler implements Dispatcher.DispatchHandler, UpstreamCall {
     else this.#controller = controller
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders): void {
     // Early hints and the like are not the answer.
-    if (status >= 200 && !this.#over) this.#sink.head(status, single(headers))
+    if (status >= 200 && !this.#over) this.#sink.head(status, headers)
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {

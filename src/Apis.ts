@@ -1,19 +1,15 @@
 /**
- * The APIs that callers may speak, each at its path. A new one is one line here and a dialect that can be spoken by callers.
+ * The APIs that callers may speak, each at its paths. A new one is a dialect that can be spoken by callers, and its paths here.
  */
 import type { Api } from "./Call.ts"
-import { openaiCaller } from "./providers/openai.ts"
-import { parseChat } from "./providers/openai/ask.ts"
-import { errorBody, errorEvent } from "./providers/openai/error.ts"
+import { chatCompletions } from "./providers/openai.ts"
 
-const chat: Api = { name: "chat.completions", speaks: "openai", dialect: openaiCaller, parse: parseChat, errorBody, errorEvent }
-
-/** Every API by its path. */
+/** Every API by its path; the prefixed ones are for clients whose base URL names a provider. */
 export const apis: ReadonlyMap<string, Api> = new Map([
-  ["/v1/chat/completions", chat],
-  ["/openai/v1/chat/completions", chat],
-  ["/openai/chat/completions", chat]
+  ["/v1/chat/completions", chatCompletions],
+  ["/openai/v1/chat/completions", chatCompletions],
+  ["/openai/chat/completions", chatCompletions]
 ])
 
 /** Errors of requests that reached no API are told in this one's shape. */
-export const fallbackApi = chat
+export const fallbackApi = chatCompletions

@@ -15,6 +15,7 @@ import type { Scan } from "./JsonScan.ts"
 import type { Caller } from "./Keys.ts"
 import type { Reply } from "./Reply.ts"
 import type { Target } from "./Target.ts"
+import { headerValue } from "./Text.ts"
 
 /** A request whose body has been read: what routing asks of it, and what an exchange sends on. */
 export interface Parsed {
@@ -105,10 +106,6 @@ export interface Call extends FactSource {
   readonly rejections: Array<Rejected>
 }
 
-const printable = /^[\x20-\x7e]*$/
-/** A text as a header can carry it. */
-const headerValue = (text: string): string => (printable.test(text) ? text : encodeURIComponent(text))
-
 /** The headers that tell a caller what was decided, names and values in turn. */
 export const decisionHeaders = (call: Call, target: Target | undefined, attempts: number): Array<string> => {
   const headers = [
@@ -121,9 +118,9 @@ export const decisionHeaders = (call: Call, target: Target | undefined, attempts
     "x-turnout-attempts",
     String(attempts),
     "x-turnout-policy",
-    call.compiled.hash.slice(0, 12)
+    call.compiled.shortHash
   ]
-  if (target !== undefined) headers.push("x-turnout-target", headerValue(target.name))
+  if (target !== undefined) headers.push("x-turnout-target", target.label)
   return headers
 }
 

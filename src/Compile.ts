@@ -6,7 +6,7 @@
  */
 import { Match } from "effect"
 import * as Condition from "./Condition.ts"
-import type { Decision } from "./Decision.ts"
+import { type Decision, makeSummaries, type Summaries } from "./Decision.ts"
 import { type Facts, type FactTable, factNames, makeTable, typeOf } from "./Facts.ts"
 import type { FailureClass } from "./Failure.ts"
 import { recoverableByDefault } from "./Failure.ts"
@@ -30,13 +30,17 @@ export interface CompiledRoute {
   readonly condition: Condition.Condition | undefined
   readonly test: Condition.Test | undefined
   readonly plan: Plan
-  /** What the slots say, in words: `labels[slot][value]`. */
-  readonly labels: ReadonlyArray<ReadonlyArray<string>>
+  /** How many slots its decisions have. */
+  readonly slots: number
+  /** What the slots say, in words. */
+  readonly summaries: Summaries
 }
 
 export interface Compiled {
   readonly policy: Policy
   readonly hash: string
+  /** The beginning of the hash, as headers and records show it. */
+  readonly shortHash: string
   readonly facts: FactTable
   readonly targets: ReadonlyMap<string, Target>
   readonly routes: ReadonlyArray<CompiledRoute>
@@ -148,7 +152,17 @@ export const compile = (policy: Policy): Compiled => {
     const condition = route.when === undefined ? undefined : conditionOf(route.when)
     const test = condition === undefined ? undefined : Condition.compile(condition, facts.slotOf)
     const { plan, settle } = lower(route.to)
-    return { index, name: route.name, condition, test, labels, plan, settle, modelSlot: asks ? facts.slotOf("request.model") : -1 }
+    return {
+      index,
+      name: route.name,
+      condition,
+      test,
+      slots: labels.length,
+      summaries: makeSummaries(route.name, labels),
+      plan,
+      settle,
+      modelSlot: asks ? facts.slotOf("request.model") : -1
+    }
   })
 
   const decide = (facts: Facts): Decision => {
@@ -156,10 +170,11 @@ export const compile = (policy: Policy): Compiled => {
     // INVARIANT: the last route has no condition.
     while (i < routes.length - 1 && routes[i]!.test !== undefined && !routes[i]!.test!(facts)) i++
     const route = routes[i]!
-    const slots: Array<number> = new Array(route.labels.length).fill(-1)
+    const slots: Array<number> = new Array(route.slots).fill(-1)
     route.settle(facts, slots)
     return { route: i, slots, asked: route.modelSlot === -1 ? undefined : models.resolve(facts[route.modelSlot] as string) }
   }
 
-  return { policy, hash: hash(policy), facts, targets, routes, models, decide }
+  const content = hash(policy)
+  return { policy, hash: content, shortHash: content.slice(0, 12), facts, targets, routes, models, decide }
 }

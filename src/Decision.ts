@@ -16,12 +16,37 @@ export interface Decision {
 }
 
 /** The decision in one line: the route's name and every branch and arm taken, `canary/split.next`. */
-export const summary = (compiled: Pick<Compiled, "routes">, decision: Decision): string => {
-  const route = compiled.routes[decision.route]!
-  let text = route.name
-  for (let slot = 0; slot < decision.slots.length; slot++) {
-    const value = decision.slots[slot]!
-    if (value !== -1) text += `/${route.labels[slot]![value]!}`
+export const summary = (compiled: Pick<Compiled, "routes">, { route, slots }: Decision): string => {
+  let node = compiled.routes[route]!.summaries
+  for (const value of slots) {
+    let next = node.after.get(value)
+    if (next === undefined) node.after.set(value, (next = extend(node, value)))
+    node = next
   }
-  return text
+  return node.text
 }
+
+/**
+ * Summaries of one route, by what its slots say: a tree that grows as decisions occur. A summary goes into a header and a record of every call, so it is
+ * put together once and kept whole (a joined text, not a rope).
+ */
+export interface Summaries {
+  readonly text: string
+  readonly labels: ReadonlyArray<ReadonlyArray<string>>
+  readonly depth: number
+  readonly after: Map<number, Summaries>
+}
+
+export const makeSummaries = (name: string, labels: ReadonlyArray<ReadonlyArray<string>>): Summaries => ({
+  text: name,
+  labels,
+  depth: 0,
+  after: new Map()
+})
+
+const extend = ({ depth, labels, text }: Summaries, value: number): Summaries => ({
+  text: value === -1 ? text : [text, labels[depth]![value]!].join("/"),
+  labels,
+  depth: depth + 1,
+  after: new Map()
+})

@@ -18,7 +18,7 @@ import type { Failure } from "./Failure.ts"
 import { failed } from "./GatewayError.ts"
 import type { Secret } from "./Policy.ts"
 import type { Target } from "./Target.ts"
-import { Upstream, type UpstreamCall, type UpstreamFailure, type UpstreamSink } from "./Upstream.ts"
+import { Upstream, type UpstreamCall, type UpstreamFailure, type UpstreamHeaders, type UpstreamSink } from "./Upstream.ts"
 
 export interface ExchangeOptions {
   /** The secret behind a name; undefined where it is not set. */
@@ -54,6 +54,8 @@ class OpenTransfer implements Transfer, UpstreamSink {
   #status: number | undefined = undefined
   #commitBy: number
   #quietSince: number
+  /** Something has come since the last look: the clock is read by the looking fibre, not once per chunk. */
+  #heard = false
   #paused = false
   #committed = false
   #firstTokenAt: number | undefined = undefined
@@ -90,16 +92,16 @@ class OpenTransfer implements Transfer, UpstreamSink {
 
   // What the provider does.
 
-  head(status: number, headers: Readonly<Record<string, string | undefined>>): void {
+  head(status: number, headers: UpstreamHeaders): void {
     if (this.#settled) return
     this.#status = status
-    this.#quietSince = this.#now()
+    this.#heard = true
     this.#relay = relayOf(this, status, headers)
   }
 
   data(chunk: Uint8Array): void {
     if (this.#settled) return
-    this.#quietSince = this.#now()
+    this.#heard = true
     this.#relay!.data(chunk)
   }
 
@@ -138,7 +140,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
     this.#upstream?.pause()
     this.call.incoming.reply.onDrain(() => {
       this.#paused = false
-      this.#quietSince = this.#now()
+      this.#heard = true
       if (!this.#settled) this.#upstream?.resume()
     })
   }
@@ -160,6 +162,10 @@ class OpenTransfer implements Transfer, UpstreamSink {
 
   /** Fails what is overdue at `now`. */
   check(now: number): void {
+    if (this.#heard) {
+      this.#heard = false
+      this.#quietSince = now
+    }
     if (this.#settled) {
       if (now - this.#quietSince > lingerMillis) this.abort()
     } else if (!this.#committed && now >= this.#commitBy) {
@@ -185,7 +191,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
 
   #settle(failure: Failure | undefined): void {
     this.#settled = true
-    this.#quietSince = this.#now()
+    this.#heard = true
     this.#resume({
       failure,
       committed: this.#committed,

@@ -9,7 +9,7 @@
  *
  * Times are monotonic milliseconds of the clock that was in scope when the pipeline was made: a wall clock that jumps moves no deadline.
  */
-import { Clock, Effect, Exit, Match } from "effect"
+import { Cause, Clock, Effect, Exit, Match } from "effect"
 import { Attempt, type Outcome } from "./Attempt.ts"
 import { type Attempted, type Call, type Denied, type Incoming, type Rejected, type Settled, decisionHeaders } from "./Call.ts"
 import type { Compiled, Plan } from "./Compile.ts"
@@ -36,7 +36,7 @@ export const order = [
 export interface Pipeline {
   readonly compiled: Compiled
   /** Carries one call out, to its record. Never fails; interruption means that the caller has gone. */
-  readonly run: (incoming: Incoming) => Effect.Effect<void>
+  readonly run: (incoming: Incoming) => Effect.Effect<unknown>
   /** Turns away what never became a call, with its record. */
   readonly refuse: (incoming: Incoming, error: GatewayError) => void
 }
@@ -47,6 +47,10 @@ type Step = (call: Call, commitBy: number) => Effect.Effect<Settled>
 const cancelled: Failure = { class: "cancelled", message: "the caller has gone" }
 
 const isError = (value: object): value is GatewayError => "status" in value && "code" in value
+
+/** `flatMap`, at once where the first effect is a value already: services in memory answer so, and a step of the fibre costs more than their answer. */
+const andThen = <A, B>(effect: Effect.Effect<A>, f: (value: A) => Effect.Effect<B>): Effect.Effect<B> =>
+  Exit.isExit(effect) && Exit.isSuccess(effect) ? f(effect.value as A) : Effect.flatMap(effect, f)
 
 /** Links `compiled` to the services in scope. */
 export const make = Effect.fnUntraced(function* (compiled: Compiled) {
@@ -85,6 +89,25 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
     return attempted
   }
 
+  /** The attempt, where a layer that throws instead of giving an Effect dies like any other, under its finalizer. */
+  const started = (call: Call, target: Target, commitBy: number): Effect.Effect<Outcome> => {
+    try {
+      return attempt.run(call, target, { commitBy })
+    } catch (error) {
+      return Effect.die(error)
+    }
+  }
+
+  /** Reserves for an admitted candidate, which may hold the probe's place: where it is never sent, the place is given back. */
+  const reserve = (call: Call, target: Target, startedAt: number): Effect.Effect<Reservation | Refusal> => {
+    const reserving = ledger.reserve(call, target)
+    if (Exit.isExit(reserving) && Exit.isSuccess(reserving)) return reserving
+    return Effect.onExit(reserving, (exit) => {
+      if (Exit.isFailure(exit)) health.report(target.identity, "neutral", startedAt)
+      return Effect.void
+    })
+  }
+
   const send = (
     call: Call,
     target: Target,
@@ -98,7 +121,7 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
       return reject(call, { _tag: "Rejected", target: target.name, by: "budget", error: held.error })
     }
     return Effect.flatMap(
-      Effect.onExit(attempt.run(call, target, { commitBy }), (exit) => {
+      Effect.onExit(started(call, target, commitBy), (exit) => {
         if (Exit.isSuccess(exit)) return Effect.void
         conclude(call, target, startedAt, probe, {
           failure: Exit.hasInterrupts(exit) ? cancelled : { class: "malformed", message: "the gateway failed while handling the answer" },
@@ -112,7 +135,7 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
       }),
       (outcome) => {
         const attempted = conclude(call, target, startedAt, probe, outcome)
-        return Effect.as(ledger.settle(held, attempted.nanoDollars), attempted)
+        return andThen(ledger.settle(held, attempted.nanoDollars), () => Effect.succeed(attempted))
       }
     )
   }
@@ -131,7 +154,7 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
       const error = refuse("no_target_available", `target \`${target.name}\` has failed repeatedly and is not tried for now`)
       return reject(call, { _tag: "Rejected", target: target.name, by: "breaker", error, candidate: { target, commitBy } })
     }
-    return Effect.flatMap(ledger.reserve(call, target), (held) => send(call, target, commitBy, startedAt, false, held))
+    return andThen(reserve(call, target, startedAt), (held) => send(call, target, commitBy, startedAt, false, held))
   }
 
   const asked: Step = (call, commitBy) => {
@@ -206,13 +229,19 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
       return Effect.succeed(settled)
     const { commitBy, target } = call.rejections[0]!.candidate!
     const startedAt = now()
-    return Effect.flatMap(ledger.reserve(call, target), (held) => send(call, target, commitBy, startedAt, true, held))
+    return Effect.flatMap(reserve(call, target, startedAt), (held) => send(call, target, commitBy, startedAt, true, held))
   }
 
-  /** The first failed attempt decides the answer; without an attempt, the first rejection in the author's order. */
+  /**
+   * The first failed attempt decides the answer; without an attempt, the first rejection in the author's order. An answer that was cut after its commit
+   * has its own cause, which the caller has been told in the stream.
+   */
   const errorOf = (call: Call, settled: Settled): GatewayError | undefined => {
     if (settled._tag === "Denied") return settled.error
-    if (settled._tag === "Attempted" && settled.failure === undefined) return undefined
+    if (settled._tag === "Attempted") {
+      if (settled.failure === undefined) return undefined
+      if (settled.committed) return failed(settled.target.name, settled.failure)
+    }
     const cause = call.attempts.find((attempted) => attempted.failure !== undefined)
     if (cause !== undefined) return failed(cause.target.name, cause.failure!)
     return call.rejections[0]!.error
@@ -262,49 +291,62 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
     })
   }
 
-  const run = (incoming: Incoming): Effect.Effect<void> =>
+  /** Nothing below may be left unanswered, should reading or deciding throw (a body that is nested beyond the stack). */
+  const run = (incoming: Incoming): Effect.Effect<unknown> =>
     Effect.suspend(() => {
       const time = clock.currentTimeMillisUnsafe()
       const began = now()
-      const caller = keys.find(incoming.secret)
-      if (caller === undefined) {
-        turnAway(incoming, refuse("invalid_api_key", "the key is not known here", { final: true }), time, began)
-        return Effect.void
+      try {
+        return begin(incoming, time, began)
+      } catch (error) {
+        turnAway(incoming, refuse("internal_error", "the gateway has failed; its log says why"), time, began)
+        return Effect.logError(`call ${incoming.id} failed before it was decided`, Cause.die(error))
       }
-      const parsed = incoming.parse()
-      if (isError(parsed)) {
-        turnAway(incoming, parsed, time, began)
-        return Effect.void
-      }
-      const { ask } = parsed
-      const facts = compiled.facts.read({ id: incoming.id, api: incoming.api.name, ask, caller })
-      const decision = compiled.decide(facts)
-      const call: Call = {
-        id: incoming.id,
-        api: incoming.api.name,
-        ask,
-        incoming,
-        parsed,
-        caller,
-        compiled,
-        facts,
-        decision,
-        time,
-        began,
-        attempts: [],
-        rejections: []
-      }
-      return Effect.onExit(
-        Effect.flatMap(steps[decision.route]!(call, Infinity), (settled) =>
-          settled._tag === "Rejected" ? probed(call, settled) : Effect.succeed(settled)
-        ),
-        (exit) => {
-          if (Exit.isSuccess(exit)) return Effect.sync(() => finish(call, exit.value))
-          gone(call, exit)
-          return Exit.hasInterrupts(exit) ? Effect.void : Effect.logError(`call ${call.id} failed inside the gateway`, exit.cause)
-        }
-      )
     })
+
+  const begin = (incoming: Incoming, time: number, began: number): Effect.Effect<unknown> => {
+    const caller = keys.find(incoming.secret)
+    if (caller === undefined) {
+      turnAway(incoming, refuse("invalid_api_key", "the key is not known here", { final: true }), time, began)
+      return Effect.void
+    }
+    const parsed = incoming.parse()
+    if (isError(parsed)) {
+      turnAway(incoming, parsed, time, began)
+      return Effect.void
+    }
+    const { ask } = parsed
+    const facts = compiled.facts.read({ id: incoming.id, api: incoming.api.name, ask, caller })
+    const decision = compiled.decide(facts)
+    const call: Call = {
+      id: incoming.id,
+      api: incoming.api.name,
+      ask,
+      incoming,
+      parsed,
+      caller,
+      compiled,
+      facts,
+      decision,
+      time,
+      began,
+      attempts: [],
+      rejections: []
+    }
+    return Effect.onExit(
+      Effect.flatMap(steps[decision.route]!(call, Infinity), (settled) =>
+        settled._tag === "Rejected" ? probed(call, settled) : Effect.succeed(settled)
+      ),
+      (exit) => {
+        if (Exit.isSuccess(exit)) {
+          finish(call, exit.value)
+          return Effect.void
+        }
+        gone(call, exit)
+        return Exit.hasInterrupts(exit) ? Effect.void : Effect.logError(`call ${call.id} failed inside the gateway`, exit.cause)
+      }
+    )
+  }
 
   /** The caller has gone, or something of ours has thrown. */
   const gone = (call: Call, exit: Exit.Exit<Settled>): void => {
@@ -326,7 +368,7 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
 
   const pipeline: Pipeline = {
     compiled,
-    run: (incoming) => Effect.asVoid(run(incoming)),
+    run,
     refuse: (incoming, error) => turnAway(incoming, error, clock.currentTimeMillisUnsafe(), now())
   }
   return pipeline

@@ -44,8 +44,25 @@ const millis = (value: number): number => Math.round(value * 100) / 100
 type Line = Record<string, unknown>
 
 // Built field by field: spreading optional parts together took longer than the decision.
-const attemptOf = ({ committed, endedMillis, failure, firstTokenMillis, losses, nanoDollars, probe, startedMillis, status, target, usage }: Attempted): Line => {
-  const line: Line = { target: target.name, outcome: failure?.class ?? "served", started_ms: millis(startedMillis), ended_ms: millis(endedMillis) }
+const attemptOf = ({
+  committed,
+  endedMillis,
+  failure,
+  firstTokenMillis,
+  losses,
+  nanoDollars,
+  probe,
+  startedMillis,
+  status,
+  target,
+  usage
+}: Attempted): Line => {
+  const line: Line = {
+    target: target.name,
+    outcome: failure?.class ?? "served",
+    started_ms: millis(startedMillis),
+    ended_ms: millis(endedMillis)
+  }
   if (status !== undefined) line["status"] = status
   if (firstTokenMillis !== undefined) line["first_token_ms"] = millis(firstTokenMillis)
   if (usage !== undefined) {
@@ -65,10 +82,20 @@ const attemptOf = ({ committed, endedMillis, failure, firstTokenMillis, losses, 
 const rejectionOf = ({ by, target }: Rejected): Line => ({ target, by })
 
 /** A record as the JSON of its access line: names in snake_case, times in milliseconds, money in nano-dollars, no content and no secret. */
-export const toJson = ({ api, call, durationMillis, ending, error, id, served, status, time }: CallRecord): Readonly<Record<string, unknown>> => {
+export const toJson = ({
+  api,
+  call,
+  durationMillis,
+  ending,
+  error,
+  id,
+  served,
+  status,
+  time
+}: CallRecord): Readonly<Record<string, unknown>> => {
   const line: Line = { time: new Date(time).toISOString(), id, api, ending, status, duration_ms: millis(durationMillis) }
   if (call !== undefined) {
-    line["policy"] = call.compiled.hash.slice(0, 12)
+    line["policy"] = call.compiled.shortHash
     line["key"] = call.caller.key
     line["model"] = call.ask.model
     line["stream"] = call.ask.stream

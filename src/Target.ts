@@ -8,10 +8,15 @@ import type { Policy, Secret } from "./Policy.ts"
 import { toPicoDollarsPerToken } from "./Policy.ts"
 import { type Provider, providers } from "./Providers.ts"
 import { nearest } from "./Suggest.ts"
+import { headerValue } from "./Text.ts"
 
 export interface Target {
   /** Its name in the policy; `provider/model` where it is not declared. */
   readonly name: string
+  /** Whether the policy names it; otherwise a caller has, as a model of an open provider. */
+  readonly declared: boolean
+  /** Its name as a header carries it. */
+  readonly label: string
   /** The name of its provider in the policy. */
   readonly provider: string
   readonly speaks: Provider["speaks"]
@@ -48,6 +53,8 @@ const makeTarget = (
   const region = spec.region ?? declared.region ?? null
   return {
     name,
+    declared: Object.hasOwn(policy.targets, name),
+    label: headerValue(name),
     provider: spec.provider,
     speaks: provider.speaks,
     dialect: provider.dialect,
@@ -61,7 +68,8 @@ const makeTarget = (
       spec.price === undefined
         ? undefined
         : { input: toPicoDollarsPerToken(spec.price.input), output: toPicoDollarsPerToken(spec.price.output) },
-    identity: `${declared.dialect} ${baseUrl} ${spec.model} ${region ?? ""}`
+    // Two accounts at one provider fail apart: a limit or a revoked key of one says nothing of the other.
+    identity: JSON.stringify([declared.dialect, baseUrl, spec.model, region, declared.key?.env ?? null])
   }
 }
 
@@ -79,6 +87,30 @@ export const followAlias = (policy: Pick<Policy, "aliases" | "targets">, alias: 
     name = policy.aliases[name]!
   }
   return name
+}
+
+/** The open provider that `provider/model` names, where it names one. */
+const openProvider = (policy: Policy, model: string): string | undefined => {
+  const slash = model.indexOf("/")
+  if (slash < 1 || slash === model.length - 1 || model.length > 256) return undefined
+  const provider = model.slice(0, slash)
+  return Object.hasOwn(policy.providers, provider) && policy.providers[provider]!.open ? provider : undefined
+}
+
+/** The spellings of declared targets other than their own names, each with the targets that share it: `provider/model`, then a vendor's own name. */
+export const spellings = (policy: Policy): ReadonlyMap<string, ReadonlyArray<string>> => {
+  const sharing = new Map<string, Array<string>>()
+  const add = (spelling: string, name: string): void => {
+    const names = sharing.get(spelling)
+    if (names === undefined) sharing.set(spelling, [name])
+    else names.push(name)
+  }
+  const targets = Object.entries(policy.targets)
+  for (const [name, { model, provider }] of targets) add(`${provider}/${model}`, name)
+  const qualified = new Set(sharing.keys())
+  // A vendor's own name may look like the `provider/model` of another target (`openai/gpt-4o` at a router), which comes before it.
+  for (const [name, { model }] of targets) if (!qualified.has(model) && openProvider(policy, model) === undefined) add(model, name)
+  return sharing
 }
 
 /** Undeclared models of open providers are remembered, so that asking again costs a lookup; callers choose the names, so their number is bounded. */
@@ -100,20 +132,8 @@ export interface Models {
 /** Compiles the resolution of asked models: one lookup for everything that the policy declares. */
 export const makeModels = (policy: Policy, targets: ReadonlyMap<string, Target>, mentioned: ReadonlyArray<string>): Models => {
   const known = new Map<string, Resolution>()
-  const shared = new Map<string, Array<Target>>()
-  for (const target of targets.values()) {
-    for (const name of [target.model, `${target.provider}/${target.model}`]) {
-      const sharing = shared.get(name)
-      if (sharing === undefined) shared.set(name, [target])
-      else sharing.push(target)
-    }
-  }
-  for (const [name, sharing] of shared) {
-    const [only] = sharing
-    known.set(
-      name,
-      sharing.length === 1 ? { _tag: "Found", target: only! } : { _tag: "Ambiguous", targets: sharing.map((target) => target.name) }
-    )
+  for (const [spelling, names] of spellings(policy)) {
+    known.set(spelling, names.length === 1 ? { _tag: "Found", target: targets.get(names[0]!)! } : { _tag: "Ambiguous", targets: names })
   }
   for (const alias of Object.keys(policy.aliases)) {
     const target = targets.get(followAlias(policy, alias) ?? "")
@@ -125,16 +145,12 @@ export const makeModels = (policy: Policy, targets: ReadonlyMap<string, Target>,
   const resolve = (model: string): Resolution => {
     const found = known.get(model) ?? open.get(model)
     if (found !== undefined) return found
-    const slash = model.indexOf("/")
-    const provider = model.slice(0, Math.max(slash, 0))
-    if (
-      slash > 0 &&
-      slash < model.length - 1 &&
-      model.length <= 256 &&
-      Object.hasOwn(policy.providers, provider) &&
-      policy.providers[provider]!.open
-    ) {
-      const resolution: Resolution = { _tag: "Found", target: makeTarget(policy, model, { provider, model: model.slice(slash + 1) }) }
+    const provider = openProvider(policy, model)
+    if (provider !== undefined) {
+      const resolution: Resolution = {
+        _tag: "Found",
+        target: makeTarget(policy, model, { provider, model: model.slice(provider.length + 1) })
+      }
       if (open.size >= maxOpenTargets) open.clear()
       open.set(model, resolution)
       return resolution

@@ -16,3 +16,8 @@ export const utf8Length = (text: string): number => {
   }
   return bytes
 }
+
+const printable = /^[\x20-\x7e]*$/
+
+/** `text` as a header can carry it: percent-encoded unless it is printable ASCII. */
+export const headerValue = (text: string): string => (printable.test(text) ? text : encodeURIComponent(text.toWellFormed()))

@@ -15,10 +15,12 @@ export interface UpstreamRequest {
   readonly body: Uint8Array | string
 }
 
+/** Names in lower case; a repeated header has a list of values. */
+export type UpstreamHeaders = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+
 /** Told what happens, in this order: `head`, `data` any number of times, then `end` or `failed`, which is last. Nothing after `abort`. */
 export interface UpstreamSink {
-  /** Header names in lower case; of a repeated one, the first value. */
-  readonly head: (status: number, headers: Readonly<Record<string, string | undefined>>) => void
+  readonly head: (status: number, headers: UpstreamHeaders) => void
   readonly data: (chunk: Uint8Array) => void
   readonly end: () => void
   readonly failed: (failure: UpstreamFailure) => void

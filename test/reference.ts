@@ -122,7 +122,8 @@ export const resolve = (policy: Policy, model: string): Asked => {
   const slash = model.indexOf("/")
   const provider = model.slice(0, slash)
   const rest = model.slice(slash + 1)
-  const open = slash > 0 && rest !== "" && model.length <= 256 && Object.hasOwn(policy.providers, provider) && policy.providers[provider]!.open
+  const open =
+    slash > 0 && rest !== "" && model.length <= 256 && Object.hasOwn(policy.providers, provider) && policy.providers[provider]!.open
   if (open) return { _tag: "Found", deployment: deployment(policy, model, provider, rest) }
 
   const vendors = targets.filter(([, spec]) => spec.model === model).map(([name]) => name)
@@ -213,9 +214,7 @@ export class Breakers {
       const failures = state.failures + 1
       this.#states.set(
         identity,
-        failures < this.#failures
-          ? { _tag: "Closed", failures }
-          : { _tag: "Open", until: now + this.#coolDown, coolDown: this.#coolDown }
+        failures < this.#failures ? { _tag: "Closed", failures } : { _tag: "Open", until: now + this.#coolDown, coolDown: this.#coolDown }
       )
     } else if (state._tag === "HalfOpen" || now >= state.until) {
       const coolDown = Math.min(this.#maxCoolDown, state.coolDown * 2)

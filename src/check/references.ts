@@ -5,7 +5,7 @@ import type { Found } from "../Check.ts"
 import type { Policy, Strategy } from "../Policy.ts"
 import { providers as registry, type Provider } from "../Providers.ts"
 import { didYouMean } from "../Suggest.ts"
-import { followAlias } from "../Target.ts"
+import { followAlias, spellings } from "../Target.ts"
 
 const isLoopback = (url: URL): boolean =>
   url.hostname === "localhost" || url.hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(url.hostname)
@@ -70,11 +70,7 @@ export const checkReferences = (policy: Policy, found: Found): void => {
   }
 
   if (policy.routes.some((route) => mentionsAsked(route.to))) {
-    const sharing = new Map<string, Array<string>>()
-    for (const [name, target] of Object.entries(policy.targets)) {
-      for (const asked of [target.model, `${target.provider}/${target.model}`]) sharing.set(asked, [...(sharing.get(asked) ?? []), name])
-    }
-    for (const [asked, names] of sharing) {
+    for (const [asked, names] of spellings(policy)) {
       if (names.length < 2 || Object.hasOwn(policy.aliases, asked) || Object.hasOwn(policy.targets, asked)) continue
       found(
         "warning",

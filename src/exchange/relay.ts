@@ -12,6 +12,7 @@ import type { Failure } from "../Failure.ts"
 import { concat, SseSplitter } from "../Sse.ts"
 import type { Target } from "../Target.ts"
 import { utf8Length } from "../Text.ts"
+import type { UpstreamHeaders } from "../Upstream.ts"
 import { wantsUsage } from "./encode.ts"
 
 /** What a relay is given of its transfer. */
@@ -55,13 +56,19 @@ const parseOr = <A>(text: string, otherwise: A): unknown => {
   }
 }
 
+const one = (value: string | ReadonlyArray<string> | undefined): string | undefined => (typeof value === "object" ? value[0] : value)
+
+/** Of each repeated header the first value. */
+const single = (headers: UpstreamHeaders): Readonly<Record<string, string | undefined>> =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, one(value)]))
+
 /** Chooses the relay by the head of the answer. */
-export const relayOf = (transfer: Transfer, status: number, headers: Readonly<Record<string, string | undefined>>): Relay => {
+export const relayOf = (transfer: Transfer, status: number, headers: UpstreamHeaders): Relay => {
   if (status < 200 || status > 299) return errorRelay(transfer, status, headers)
-  const encoding = headers["content-encoding"]
+  const encoding = one(headers["content-encoding"])
   if (encoding !== undefined && encoding !== "identity")
     return refusing(transfer, malformed(`the answer is encoded as ${encoding.slice(0, 40)}, which was not asked for`))
-  const type = headers["content-type"] ?? ""
+  const type = one(headers["content-type"]) ?? ""
   const same = transfer.target.speaks === transfer.call.incoming.api.speaks
   if (!transfer.call.ask.stream) return wholeRelay(transfer, same, headers)
   if (type.includes("text/event-stream")) return same ? forwardStream(transfer) : translateStream(transfer)
@@ -88,10 +95,10 @@ const collector = (limit: number, over: () => void): { readonly add: (chunk: Uin
   }
 }
 
-const errorRelay = (transfer: Transfer, status: number, headers: Readonly<Record<string, string | undefined>>): Relay => {
+const errorRelay = (transfer: Transfer, status: number, headers: UpstreamHeaders): Relay => {
   const classify = (bytes: Uint8Array): void => {
     const text = decoder.decode(bytes)
-    transfer.fail(transfer.target.dialect.classify(status, parseOr(text, text), headers))
+    transfer.fail(transfer.target.dialect.classify(status, parseOr(text, text), single(headers)))
   }
   const body = collector(maxErrorBytes, () => classify(body.bytes()))
   return { data: body.add, end: () => classify(body.bytes()) }
@@ -109,7 +116,7 @@ const unstreamed = (transfer: Transfer, type: string): Relay => {
   return { data: body.add, end: () => judge(body.bytes()) }
 }
 
-const wholeRelay = (transfer: Transfer, same: boolean, headers: Readonly<Record<string, string | undefined>>): Relay => {
+const wholeRelay = (transfer: Transfer, same: boolean, headers: UpstreamHeaders): Relay => {
   const { call, target } = transfer
   const body = collector(transfer.maxAnswerBytes, () =>
     transfer.fail(malformed(`the answer is larger than ${transfer.maxAnswerBytes} bytes`))
@@ -130,7 +137,7 @@ const wholeRelay = (transfer: Transfer, same: boolean, headers: Readonly<Record<
     }
     if (same) {
       transfer.usage = target.dialect.usageOf(json)
-      transfer.commit(headers["content-type"] ?? "application/json", ["content-length", String(bytes.length)])
+      transfer.commit(one(headers["content-type"]) ?? "application/json", ["content-length", String(bytes.length)])
       transfer.done(bytes)
       return
     }

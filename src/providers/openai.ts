@@ -4,10 +4,13 @@
  * Compatible hosts are this dialect at another address, so what they add to it is read here too. The parts that a call between two
  * dialects needs live in `openai/`; what the fast path needs of every stream event, `peek`, is below.
  */
+import type { Api } from "../Call.ts"
 import type { CallerDialect, Dialect, Peek, SseEvent } from "../Dialect.ts"
 import { malformed } from "./failures.ts"
 import { field, isObject, listAt, parse } from "./json.ts"
 import { encodeAnswer, streamEncoder } from "./openai/answer.ts"
+import { parseChat } from "./openai/ask.ts"
+import { errorBody, errorEvent } from "./openai/error.ts"
 import { classify, failureIn } from "./openai/failure.ts"
 import { decodeRequest } from "./openai/request.ts"
 import { decodeAnswer, encodeRequest, streamDecoder } from "./openai/target.ts"
@@ -85,3 +88,13 @@ export const openai: Dialect = {
 
 /** OpenAI Chat Completions as callers speak it. */
 export const openaiCaller: CallerDialect = { decodeRequest, encodeAnswer, streamEncoder }
+
+/** The Chat Completions API: how its requests are read, and how its errors look. */
+export const chatCompletions: Api = {
+  name: "chat.completions",
+  speaks: "openai",
+  dialect: openaiCaller,
+  parse: parseChat,
+  errorBody,
+  errorEvent
+}

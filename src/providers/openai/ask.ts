@@ -32,41 +32,59 @@ class ChatAsk implements Ask {
     this.#header = header
   }
 
-  /** The bytes of every text in `value`, and with `keys` of the field names too. */
+  #bytesOf(text: string): number {
+    return this.#ascii ? text.length : utf8Length(text)
+  }
+
+  /** The bytes of every text in `value`, and with `keys` of the field names too. Keeps its own stack: callers can nest deeper than the engine's. */
   #bytesIn(value: unknown, keys: boolean): number {
-    if (typeof value === "string") return this.#ascii ? value.length : utf8Length(value)
+    if (typeof value === "string") return this.#bytesOf(value)
     let bytes = 0
-    if (Array.isArray(value)) {
-      for (const entry of value) bytes += this.#bytesIn(entry, keys)
-    } else if (typeof value === "object" && value !== null) {
-      for (const key in value) {
-        if (media.has(key) && !keys) continue
-        bytes += this.#bytesIn((value as Json)[key], keys) + (keys ? key.length : 0)
-      }
-    } else if (keys && (typeof value === "number" || typeof value === "boolean")) bytes += String(value).length
+    const waiting = [value]
+    while (waiting.length > 0) {
+      const next = waiting.pop()
+      if (typeof next === "string") bytes += this.#bytesOf(next)
+      else if (Array.isArray(next)) for (const entry of next) waiting.push(entry)
+      else if (typeof next === "object" && next !== null) {
+        for (const key in next) {
+          if (media.has(key) && !keys) continue
+          if (keys) bytes += key.length
+          waiting.push((next as Json)[key])
+        }
+      } else if (keys && (typeof next === "number" || typeof next === "boolean")) bytes += String(next).length
+    }
     return bytes
   }
 
-  inputBytes = (): number => {
+  inputBytes(): number {
     let bytes = 0
     for (const message of list(this.#body["messages"])) {
       if (!isObject(message)) continue
-      for (const key in message) if (key !== "role" && key !== "audio") bytes += this.#bytesIn(message[key], false)
+      bytes += this.#bytesIn(message["content"], false)
+      for (const key in message) if (key !== "role" && key !== "content" && key !== "audio") bytes += this.#bytesIn(message[key], false)
     }
     return (
-      bytes + this.#bytesIn(this.#body["tools"], true) + this.#bytesIn(this.#body["functions"], true) + this.#bytesIn(this.#body["response_format"], true)
+      bytes +
+      this.#bytesIn(this.#body["tools"], true) +
+      this.#bytesIn(this.#body["functions"], true) +
+      this.#bytesIn(this.#body["response_format"], true)
     )
   }
 
-  maxOutputTokens = (): number | null => {
+  maxOutputTokens(): number | null {
     const limit = this.#body["max_completion_tokens"] ?? this.#body["max_tokens"]
     return typeof limit === "number" && Number.isFinite(limit) ? limit : null
   }
 
-  messages = (): number => list(this.#body["messages"]).length
-  needsTools = (): boolean => list(this.#body["tools"]).length > 0 || list(this.#body["functions"]).length > 0
+  messages(): number {
+    return list(this.#body["messages"]).length
+  }
 
-  needsVision = (): boolean => {
+  needsTools(): boolean {
+    return list(this.#body["tools"]).length > 0 || list(this.#body["functions"]).length > 0
+  }
+
+  needsVision(): boolean {
     for (const message of list(this.#body["messages"])) {
       if (!isObject(message)) continue
       for (const part of list(message["content"])) if (isObject(part) && part["type"] === "image_url") return true
@@ -74,21 +92,25 @@ class ChatAsk implements Ask {
     return false
   }
 
-  needsStructuredOutput = (): boolean => {
+  needsStructuredOutput(): boolean {
     const format = this.#body["response_format"]
     return isObject(format) && (format["type"] === "json_schema" || format["type"] === "json_object")
   }
 
-  needsReasoning = (): boolean => typeof this.#body["reasoning_effort"] === "string" && this.#body["reasoning_effort"] !== "none"
+  needsReasoning(): boolean {
+    return typeof this.#body["reasoning_effort"] === "string" && this.#body["reasoning_effort"] !== "none"
+  }
 
-  metadata = (name: string): string | null => {
+  metadata(name: string): string | null {
     const metadata = this.#body["metadata"]
     if (!isObject(metadata) || !Object.hasOwn(metadata, name)) return null
     const value = metadata[name]
     return typeof value === "string" ? value : null
   }
 
-  header = (name: string): string | null => this.#header(name)
+  header(name: string): string | null {
+    return this.#header(name)
+  }
 }
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -111,17 +133,28 @@ export const parseChat = (bytes: Uint8Array, header: (name: string) => string | 
   } catch (error) {
     // The engine's message quotes the body, which has no place in a log; where it broke is enough.
     const at = /at position (\d+)/.exec(String(error))?.[1]
-    return refuse("invalid_json", bytes.length === 0 ? "the body is empty: expected a JSON object" : `the body is not valid JSON${at === undefined ? "" : `: it breaks off at character ${at}`}`)
+    return refuse(
+      "invalid_json",
+      bytes.length === 0
+        ? "the body is empty: expected a JSON object"
+        : `the body is not valid JSON${at === undefined ? "" : `: it breaks off at character ${at}`}`
+    )
   }
   if (!isObject(json)) return refuse("invalid_request", "expected the body to be a JSON object")
   const found = scan(bytes, Object.keys(json))
   if (found.duplicate !== undefined) {
-    return refuse("duplicate_key", `\`${found.duplicate.slice(0, 64)}\` stands in the body twice, so readers may disagree on what it says`, { param: found.duplicate.slice(0, 64) })
+    return refuse(
+      "duplicate_key",
+      `\`${found.duplicate.slice(0, 64)}\` stands in the body twice, so readers may disagree on what it says`,
+      { param: found.duplicate.slice(0, 64) }
+    )
   }
   const { messages, model, stream } = json
-  if (model === undefined || model === null || model === "") return refuse("missing_model", "`model` is missing: name a target, an alias or `provider/model`", { param: "model" })
+  if (model === undefined || model === null || model === "")
+    return refuse("missing_model", "`model` is missing: name a target, an alias or `provider/model`", { param: "model" })
   if (typeof model !== "string") return refuse("invalid_request", "`model` must be a text", { param: "model" })
   if (!Array.isArray(messages)) return refuse("invalid_request", "`messages` must be a list of messages", { param: "messages" })
-  if (stream !== undefined && stream !== null && typeof stream !== "boolean") return refuse("invalid_request", "`stream` must be true or false", { param: "stream" })
+  if (stream !== undefined && stream !== null && typeof stream !== "boolean")
+    return refuse("invalid_request", "`stream` must be true or false", { param: "stream" })
   return { ask: new ChatAsk(json, model, bytes.length === text.length, header), json, bytes, scan: found }
 }

@@ -1,0 +1,38 @@
+/**
+ * What a decision costs: on the quickstart and on fifty routes, by itself, with the facts taken out of a parsed body, and with a body of 10 KB read and checked too.
+ */
+import { fallbackApi } from "../src/Apis.ts"
+import { body, fiftyRoutes, quickstart, source } from "./scenarios.ts"
+import { measure } from "./measure.ts"
+
+const bytes = body(10_000)
+const parse = fallbackApi.parse
+const none = () => null
+
+for (const [name, policy] of [
+  ["quickstart", await quickstart()],
+  ["50 routes", fiftyRoutes()]
+] as const) {
+  const { decide, facts } = policy
+  const sources = Array.from({ length: 16 }, (_, i) => source(bytes, `request-${i}`))
+  // In 2 KB, so that the quickstart's split is reached and not its route for long prompts.
+  const taken = sources.map((_, i) => facts.read(source(body(2_000), `request-${i}`)))
+  let turn = 0
+  let sum = 0
+  measure(
+    `decide, ${name}`,
+    () => {
+      sum += decide(taken[turn++ & 15]!).route + 1
+    },
+    { limit: 2_000 }
+  )
+  measure(`facts of a parsed 10 KB body, then decide, ${name}`, () => {
+    sum += decide(facts.read(sources[turn++ & 15]!)).route + 1
+  })
+  if (sum === 0) throw new Error("nothing was decided")
+}
+let read = 0
+measure("reading a 10 KB body: UTF-8, JSON, duplicate keys", () => {
+  if ("ask" in parse(bytes, none)) read++
+})
+if (read === 0) throw new Error("the body must be read")

@@ -1,0 +1,53 @@
+/**
+ * What the whole pipeline costs over an `Attempt` in memory, under a deadline: authenticate, facts, decide, health, reserve, attempt, settle, record; the
+ * body is read beforehand. Once served by the first target, once by the second after the first has failed.
+ */
+import { Effect, Layer } from "effect"
+import { fallbackApi } from "../src/Apis.ts"
+import { Attempt, type Outcome } from "../src/Attempt.ts"
+import type { Incoming } from "../src/Call.ts"
+import { Health } from "../src/Health.ts"
+import { Keys } from "../src/Keys.ts"
+import { Ledger } from "../src/Ledger.ts"
+import * as Pipeline from "../src/Pipeline.ts"
+import { Recorder } from "../src/Recorder.ts"
+import { silent } from "../src/Reply.ts"
+import { body, failover, parsed } from "./scenarios.ts"
+import { measure } from "./measure.ts"
+
+const served: Outcome = { failure: undefined, committed: true, status: 200, usage: undefined, firstTokenAt: undefined, losses: [] }
+const overloaded: Outcome = { ...served, failure: { class: "overloaded", message: "no capacity" }, committed: false, status: 503 }
+
+const request = parsed(body(2_000))
+const parse = () => request
+
+for (const [name, failing] of [
+  ["served at once", ""],
+  ["served after a failover", "one"]
+] as const) {
+  const [good, bad] = [Effect.succeed(served), Effect.succeed(overloaded)]
+  let recorded = 0
+  const services = Layer.mergeAll(
+    Layer.succeed(Attempt, { run: (_, target) => (target.name === failing ? bad : good) }),
+    // The breaker must go on admitting a target that always fails.
+    Health.layer({ failures: Infinity }),
+    Keys.layerLocal,
+    Ledger.layerNone,
+    Recorder.layerOf(() => void recorded++)
+  )
+  const pipeline = Effect.runSync(
+    Effect.scoped(Effect.flatMap(Layer.build(services), (context) => Effect.provideContext(Pipeline.make(failover()), context)))
+  )
+  const { run } = pipeline
+  const runFork = Effect.runFork
+  let calls = 0
+  measure(
+    `the pipeline under a deadline, ${name}`,
+    () => {
+      const incoming: Incoming = { id: `request-${calls++}`, api: fallbackApi, secret: undefined, parse, reply: silent() }
+      runFork(run(incoming))
+    },
+    { limit: 10_000 }
+  )
+  if (recorded !== calls) throw new Error(`${calls} calls, but ${recorded} records`)
+}

@@ -1,0 +1,61 @@
+/**
+ * Runs every bench, each in a fresh process, then the whole server under load, and ends with one table. Exit status 1 where a limit is exceeded.
+ *
+ *     npm run bench [-- --quick] [-- --no-load]
+ */
+import { spawnSync } from "node:child_process"
+import { readdirSync } from "node:fs"
+import { parseArgs } from "node:util"
+import type { Row } from "./measure.ts"
+
+const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, "no-load": { type: "boolean", default: false } } })
+const here = (file: string): string => new URL(file, import.meta.url).pathname
+
+const rows: Array<Row> = []
+for (const file of readdirSync(here("."))
+  .filter((name) => name.endsWith(".bench.ts"))
+  .sort()) {
+  console.error(`${file} …`)
+  const { error, status, stdout } = spawnSync(process.execPath, [here(file)], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+    timeout: 120_000
+  })
+  if (error !== undefined || status !== 0) {
+    console.error(`${file} has failed${error === undefined ? ` with status ${status}` : `: ${error.message}`}`)
+    process.exit(2)
+  }
+  rows.push(
+    ...stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Row)
+  )
+}
+
+let load: ReadonlyArray<string> = []
+let tooDear = false
+if (!values["no-load"]) {
+  console.error("load/run.ts …")
+  const options = values.quick ? ["--rounds", "3", "--calls", "4000"] : ["--rounds", "9", "--calls", "10000", "--warm-up", "10000"]
+  const { status, stdout } = spawnSync(process.execPath, [here("load/run.ts"), ...options, "--max-ratio", "1.25"], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+    timeout: 900_000
+  })
+  if (status !== 0 && status !== 1) process.exit(2)
+  tooDear = status === 1
+  load = stdout.trim().split("\n")
+}
+
+const nanos = (value: number): string => (value < 1_000 ? `${value.toFixed(value < 10 ? 1 : 0)} ns` : `${(value / 1_000).toFixed(2)} µs`)
+const width = Math.max(...rows.map(({ question }) => question.length))
+console.log(`\n${"question".padEnd(width)}  ${"median".padStart(10)}  ${"p99".padStart(10)}  ${"limit".padStart(10)}`)
+for (const { limit, median, p99, question } of rows) {
+  const verdict = limit === undefined ? "" : median <= limit ? "  kept" : "  EXCEEDED"
+  console.log(
+    `${question.padEnd(width)}  ${nanos(median).padStart(10)}  ${nanos(p99).padStart(10)}  ${(limit === undefined ? "" : nanos(limit)).padStart(10)}${verdict}`
+  )
+}
+for (const line of load) console.log(line)
+process.exit(tooDear || rows.some(({ limit, median }) => limit !== undefined && median > limit) ? 1 : 0)

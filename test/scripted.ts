@@ -1,0 +1,272 @@
+/**
+ * The pipeline over a world that is written down beforehand: attempts come out as a script says, time moves only when an attempt takes some, and
+ * what the caller sees and what is recorded are kept.
+ */
+import { Clock, Context, Effect, Exit, Layer } from "effect"
+import { Attempt, type Outcome } from "../src/Attempt.ts"
+import type { Ask } from "../src/Ask.ts"
+import type { Api, Incoming } from "../src/Call.ts"
+import { type Compiled, compile } from "../src/Compile.ts"
+import { summary } from "../src/Decision.ts"
+import type { CallerDialect } from "../src/Dialect.ts"
+import type { Failure } from "../src/Failure.ts"
+import { Health } from "../src/Health.ts"
+import { type Caller, Keys, local } from "../src/Keys.ts"
+import { Ledger } from "../src/Ledger.ts"
+import { make, type Pipeline } from "../src/Pipeline.ts"
+import { decode, type Policy, type PolicyEncoded, type StrategyEncoded } from "../src/Policy.ts"
+import { type CallRecord, Recorder } from "../src/Recorder.ts"
+import type { Reply } from "../src/Reply.ts"
+import { attemptUnder, type Carried, type FactValues, type Play } from "./reference.ts"
+
+/** A policy that is known to decode. */
+export const decoded = (encoded: PolicyEncoded): Policy => {
+  const result = decode(encoded)
+  if (result._tag === "Failure") throw new Error(String(result.failure))
+  return result.success
+}
+
+export const compiled = (encoded: PolicyEncoded): Compiled => compile(decoded(encoded))
+
+/** A policy of one route over targets `a` to `f`, each a deployment of its own. */
+export const only = (to: StrategyEncoded, more?: Partial<PolicyEncoded>): PolicyEncoded => ({
+  name: "test",
+  providers: { openai: { dialect: "openai" } },
+  targets: Object.fromEntries([..."abcdef"].map((name) => [name, { provider: "openai", model: `model-${name}` }])),
+  ...more,
+  routes: [{ name: "only", to }]
+})
+
+/** A clock that stands still unless it is told to move. */
+export class ManualClock implements Clock.Clock {
+  millis = 0
+  currentTimeMillisUnsafe(): number {
+    return this.millis
+  }
+  currentTimeNanosUnsafe(): bigint {
+    return BigInt(Math.round(this.millis * 1e6))
+  }
+  monotonicTimeNanosUnsafe(): bigint {
+    return this.currentTimeNanosUnsafe()
+  }
+  readonly currentTimeMillis = Effect.sync(() => this.currentTimeMillisUnsafe())
+  readonly currentTimeNanos = Effect.sync(() => this.currentTimeNanosUnsafe())
+  readonly monotonicTimeNanos = Effect.sync(() => this.monotonicTimeNanosUnsafe())
+  sleep(): Effect.Effect<void> {
+    return Effect.die(new Error("nothing sleeps here"))
+  }
+}
+
+/** What a reply in memory has been told. */
+export interface Told {
+  readonly heads: Array<{ readonly status: number; readonly headers: Readonly<Record<string, string>> }>
+  body: string
+  ends: number
+}
+
+export const replyIn = (told: Told): Reply => ({
+  get begun() {
+    return told.heads.length > 0
+  },
+  begin: (status, headers) => {
+    const pairs = headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1]!] as const] : []))
+    told.heads.push({ status, headers: Object.fromEntries(pairs) })
+  },
+  write: (chunk) => {
+    told.body += String(chunk)
+    return true
+  },
+  end: (chunk) => {
+    told.body += chunk === undefined ? "" : String(chunk)
+    told.ends++
+  },
+  onDrain: (resume) => resume()
+})
+
+export const nobodyTold = (): Told => ({ heads: [], body: "", ends: 0 })
+
+const unused = (): never => {
+  throw new Error("the script has no provider to speak to")
+}
+const dialect: CallerDialect = { decodeRequest: unused, encodeAnswer: unused, streamEncoder: unused }
+
+export const api = (name = "chat.completions"): Api => ({
+  name,
+  speaks: "openai",
+  dialect,
+  parse: unused,
+  errorBody: (error) => JSON.stringify({ error: error.code }),
+  errorEvent: (error) => `event: error\ndata: ${error.code}\n\n`
+})
+
+/** The request that these facts were read from. */
+export const askOf = (facts: FactValues): Ask => {
+  const at = <A>(name: string, otherwise: A): A => (Object.hasOwn(facts, name) ? (facts[name] as A) : otherwise)
+  return {
+    model: at("request.model", "a"),
+    stream: at("request.stream", false),
+    inputBytes: () => at("request.inputTokens", 0) * 4,
+    maxOutputTokens: () => at("request.maxOutputTokens", null),
+    messages: () => at("request.messages", 1),
+    needsTools: () => at("request.needs.tools", false),
+    needsVision: () => at("request.needs.vision", false),
+    needsStructuredOutput: () => at("request.needs.structuredOutput", false),
+    needsReasoning: () => at("request.needs.reasoning", false),
+    metadata: (name) => at(`request.metadata.${name}`, null),
+    header: (name) => at(`request.headers.${name}`, null)
+  }
+}
+
+export const incomingOf = (facts: FactValues, told: Told): Incoming => ({
+  id: (facts["request.id"] as string | undefined) ?? "call-1",
+  api: api((facts["request.api"] as string | undefined) ?? "chat.completions"),
+  secret: undefined,
+  parse: () => ({ ask: askOf(facts), json: {}, bytes: new Uint8Array(0), scan: { members: [], duplicate: undefined, close: 0 } }),
+  reply: replyIn(told)
+})
+
+const callerOf = (facts: FactValues): Caller => ({
+  key: (facts["caller.key"] as string | undefined) ?? local.key,
+  class: (facts["caller.class"] as string | undefined) ?? local.class,
+  team: (facts["caller.team"] as string | null | undefined) ?? null,
+  organisation: (facts["caller.organisation"] as string | null | undefined) ?? null
+})
+
+export interface Sent {
+  readonly target: string
+  readonly commitBy: number
+  readonly startedAt: number
+}
+
+/** What was seen of one call. */
+export interface Seen {
+  readonly sent: ReadonlyArray<Sent>
+  readonly records: ReadonlyArray<CallRecord>
+  readonly told: Told
+  readonly endedAt: number
+}
+
+/** Services that stay while policies come and go. */
+export interface Surroundings {
+  readonly clock: ManualClock
+  readonly health: Health["Service"]
+  readonly link: (compiled: Compiled) => Pipeline
+  /** Runs one call to its end. */
+  readonly call: (pipeline: Pipeline, facts: FactValues, play: (n: number) => Play) => Seen
+}
+
+const scriptedFailure = (play: Play, expired: boolean): Failure | undefined =>
+  expired
+    ? { class: "timeout", message: "nothing was committed before the deadline" }
+    : play.failure === undefined
+      ? undefined
+      : {
+          class: play.failure,
+          message: "as written",
+          ...(play.status === undefined ? {} : { status: play.status }),
+          ...(play.code === undefined ? {} : { code: play.code }),
+          ...(play.retryAfterMillis === undefined ? {} : { retryAfterMillis: play.retryAfterMillis })
+        }
+
+export const surroundings = (): Surroundings => {
+  const clock = new ManualClock()
+  let caller: Caller = local
+  let play: (n: number) => Play = unused
+  let sent: Array<Sent> = []
+  let records: Array<CallRecord> = []
+
+  const attempt = Layer.succeed(Attempt, {
+    run: (call, target, { commitBy }) =>
+      Effect.sync((): Outcome => {
+        const startedAt = clock.millis
+        const written = play(sent.length)
+        sent.push({ target: target.name, commitBy, startedAt })
+        const { committed, endedAt, expired, failure } = attemptUnder(written, startedAt, commitBy)
+        if (committed) {
+          call.incoming.reply.begin(200, ["x-turnout-target", target.name])
+          call.incoming.reply.end(failure === undefined ? "answer" : "cut")
+        }
+        clock.millis = endedAt
+        return {
+          failure: scriptedFailure(written, expired),
+          committed,
+          status: committed ? 200 : written.status,
+          usage: undefined,
+          firstTokenAt: committed ? startedAt + written.commitsAfter! : undefined,
+          losses: []
+        }
+      })
+  })
+  const layer = Layer.mergeAll(
+    attempt,
+    Health.layer(),
+    Layer.succeed(Keys, { find: () => caller }),
+    Ledger.layerNone,
+    Recorder.layerOf((record) => void records.push(record))
+  )
+  const context = Effect.runSync(Effect.scoped(Layer.build(layer)))
+  return {
+    clock,
+    health: Context.get(context, Health),
+    link: (compiled) => Effect.runSync(make(compiled).pipe(Effect.provideContext(context), Effect.provideService(Clock.Clock, clock))),
+    call: (pipeline, facts, script) => {
+      caller = callerOf(facts)
+      play = script
+      sent = []
+      records = []
+      const told = nobodyTold()
+      const exit = Effect.runSyncExit(pipeline.run(incomingOf(facts, told)))
+      if (Exit.isFailure(exit)) throw new Error(`the pipeline has failed: ${String(exit.cause)}`)
+      return { sent, records, told, endedAt: clock.millis }
+    }
+  }
+}
+
+/** What two accounts of a call must agree on: what was tried and refused in which order, and how it ended. */
+export const account = ({ endedAt, records, sent, told }: Seen) => {
+  if (records.length !== 1) throw new Error(`${records.length} records of one call`)
+  const { call, ending, error, served, status } = records[0]!
+  return {
+    summary: call === undefined ? undefined : summary(call.compiled, call.decision),
+    tried: call?.attempts.map(({ committed, failure, probe, target }, i) => ({
+      target: target.name,
+      commitBy: sent[i]?.commitBy,
+      startedAt: sent[i]?.startedAt,
+      failure: failure?.class,
+      committed,
+      probe
+    })),
+    refused: call?.rejections.map(({ by, target }) => ({ target, by })),
+    ending,
+    status,
+    code: error?.code,
+    retryAfterMillis: error?.retryAfterMillis,
+    served: served?.name,
+    answered: told.heads.map((head) => head.status),
+    ends: told.ends,
+    endedAt
+  }
+}
+
+/** The same of a call that the reference has carried out. */
+export const accountOf = (carried: Carried): ReturnType<typeof account> => ({
+  summary: carried.decided.summary,
+  tried: carried.tried.map(({ committed, commitBy, failure, probe, startedAt, target }) => ({
+    target,
+    commitBy,
+    startedAt,
+    failure,
+    committed,
+    probe
+  })),
+  refused: carried.refused.map(({ by, target }) => ({ target, by })),
+  ending: carried.ending,
+  status: carried.status,
+  code: carried.error?.code,
+  retryAfterMillis: carried.error?.retryAfterMillis,
+  served: carried.served,
+  // The caller gets exactly one head and one end, of an answer or of an error.
+  answered: [carried.status],
+  ends: 1,
+  endedAt: carried.endedAt
+})
