@@ -43,12 +43,10 @@ export const judge = (file: string): Effect.Effect<Judged, PolicyFileError> =>
     const checked = check(loaded.json)
     const shown = relative(process.cwd(), resolve(file))
     const name = shown.startsWith("..") ? resolve(file) : shown
-    const lines = [...checked.findings]
-      .sort((a, b) => (a.level === b.level ? 0 : a.level === "error" ? -1 : 1))
-      .map((finding) => {
-        const at = loaded.locate(finding.path)
-        return render(finding, at === undefined ? `${name}:` : `${name}:${at.line}:${at.column}:`)
-      })
+    const lines = checked.findings.map((finding) => {
+      const at = loaded.locate(finding.path)
+      return render(finding, at === undefined ? `${name}:` : `${name}:${at.line}:${at.column}:`)
+    })
     return { file: name, loaded, checked, lines }
   })
 

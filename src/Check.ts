@@ -18,6 +18,22 @@ export interface Checked {
   readonly policy: Policy | undefined
 }
 
+/** The sections in the order in which authors read them. */
+const sections = ["name", "metadata", "headers", "providers", "targets", "aliases", "budgets", "classes", "keys", "routes"]
+
+/** Errors before warnings, each in the order of the policy. */
+const inOrder = (a: Finding, b: Finding): number => {
+  if (a.level !== b.level) return a.level === "error" ? -1 : 1
+  const section = sections.indexOf(String(a.path[0])) - sections.indexOf(String(b.path[0]))
+  if (section !== 0) return section
+  for (let i = 1; i < Math.min(a.path.length, b.path.length); i++) {
+    const [one, other] = [a.path[i], b.path[i]]
+    if (typeof one === "number" && typeof other === "number" && one !== other) return one - other
+    if (one !== other) return 0
+  }
+  return a.path.length - b.path.length
+}
+
 /** Where each part of the checker puts what it finds. */
 export type Found = (level: Finding["level"], path: Path, code: string, message: string, fix?: string) => void
 
@@ -29,11 +45,11 @@ export const check = (json: unknown): Checked => {
   const decoded = decode(json)
   if (Result.isFailure(decoded)) {
     formFindings(json, decoded.failure.issue, found)
-    return { findings, policy: undefined }
+    return { findings: findings.sort(inOrder), policy: undefined }
   }
   const policy = decoded.success
   checkReferences(policy, found)
   checkRoutes(policy, found)
   checkStrategies(policy, found)
-  return { findings, policy: findings.some(({ level }) => level === "error") ? undefined : policy }
+  return { findings: findings.sort(inOrder), policy: findings.some(({ level }) => level === "error") ? undefined : policy }
 }

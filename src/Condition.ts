@@ -10,7 +10,7 @@
 import { Match } from "effect"
 import type { FactType, Facts, FactValue } from "./Facts.ts"
 import type { Path } from "./Finding.ts"
-import { didYouMean } from "./Suggest.ts"
+import { didYouMean, nearest } from "./Suggest.ts"
 
 export type Order = "<" | "<=" | ">" | ">="
 
@@ -45,6 +45,19 @@ const describe = (json: unknown): string => {
 }
 const isLiteral = (json: unknown): json is FactValue =>
   json === null || typeof json === "string" || typeof json === "boolean" || (typeof json === "number" && Number.isFinite(json))
+
+/** What would mend an unknown fact: the nearest name, and in a family of declared names (whose long prefix makes all of them near) the nearest field. */
+const unknownFactFix = (name: string, { names }: Vocabulary): string | undefined => {
+  const family = /^(request\.(metadata|headers)\.)([^]*)$/.exec(name)
+  if (family === null) return didYouMean(name, names)
+  const [, prefix, section, field] = family as unknown as readonly [string, string, string, string]
+  const [near] = nearest(
+    field,
+    names.filter((known) => known.startsWith(prefix)).map((known) => known.slice(prefix.length))
+  )
+  if (near !== undefined) return `did you mean \`${prefix}${near}\`?`
+  return field.includes(".") ? `names in \`${section}\` hold no dot` : `declare \`${field}\` in \`${section}\` of the policy`
+}
 
 /** The facts that are known to be present once `condition` has come out as `outcome`. */
 const presentAfter = (condition: Condition, outcome: boolean): ReadonlyArray<string> => {
@@ -82,9 +95,7 @@ export const parse = (json: unknown, path: Path, vocabulary: Vocabulary, report:
     const name = operand["var"]
     const type = vocabulary.typeOf(name)
     if (type === undefined) {
-      const family = /^request\.(metadata|headers)\.(.*)$/.exec(name)
-      const fix =
-        didYouMean(name, vocabulary.names) ?? (family === null ? undefined : `declare \`${family[2]}\` in \`${family[1]}\` of the policy`)
+      const fix = unknownFactFix(name, vocabulary)
       report([...at, "var"], "unknown-fact", `unknown fact \`${name}\``, fix)
       return undefined
     }

@@ -27,7 +27,8 @@ export const nearest = (word: string, names: Iterable<string>, limit = 1): Reado
   const found: Array<readonly [number, string]> = []
   for (const name of names) {
     const d = distance(asked, name.slice(0, 64).toLowerCase())
-    if (d <= within) found.push([d, name])
+    // Replacing every letter makes any word of another.
+    if (d <= within && d < asked.length) found.push([d, name])
   }
   return found
     .sort(([a], [b]) => a - b)
