@@ -1,0 +1,107 @@
+/**
+ * Every snippet of the README, run as it stands there: policies check, `check` says what is printed, the calls stream. Ports alone are exchanged for free
+ * ones, so that nothing else on the machine is in the way; `.ci/run` does the same once more on the real ones, after `npm ci`.
+ */
+import { execFile, spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { createServer, type AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { assert, afterAll, describe, it } from "@effect/vitest"
+
+const root = new URL("../", import.meta.url).pathname
+const readme = readFileSync(join(root, "README.md"), "utf8")
+const snippets = [...readme.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({ language: language!, text: text! }))
+const scratch = mkdtempSync(join(tmpdir(), "turnout-readme-"))
+afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+
+const main = join(root, "runtime/main.ts")
+const run = async (args: ReadonlyArray<string>): Promise<{ readonly status: number; readonly output: string }> => {
+  try {
+    const { stderr, stdout } = await promisify(execFile)(process.execPath, [main, ...args], { cwd: scratch })
+    return { status: 0, output: stdout + stderr }
+  } catch (error) {
+    const { code, stderr, stdout } = error as { readonly code: number; readonly stdout: string; readonly stderr: string }
+    return { status: code, output: stdout + stderr }
+  }
+}
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, "close")
+  return port
+}
+
+const policies = snippets.filter(({ language }) => language === "ts").map(({ text }) => text)
+const shells = snippets.filter(({ language }) => language === "sh").map(({ text }) => text.trim())
+const calls = shells.filter((text) => text.startsWith("curl "))
+
+describe("README", () => {
+  it("has no snippet that nothing runs", () => {
+    const known = ["npm ci\nnpm start", "npx turnout check oops.json", "npm ci\nnpm test\nnpm run bench", ...calls]
+    assert.deepStrictEqual(
+      shells.filter((text) => !known.includes(text)),
+      []
+    )
+    const scripts = Object.keys((JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { readonly scripts: object }).scripts)
+    for (const script of ["start", "test", "bench"]) assert.include(scripts, script)
+  })
+
+  it("quotes the quickstart as it is", () => {
+    assert.strictEqual(policies[0], readFileSync(join(root, "policies/quickstart.ts"), "utf8"))
+  })
+
+  for (const [i, text] of policies.entries()) {
+    it(`has policies that check: ${/name: "([^"]+)"/.exec(text)![1]}`, async () => {
+      writeFileSync(join(scratch, `policy${i}.ts`), text)
+      const { output, status } = await run(["check", `policy${i}.ts`])
+      assert.include(output, "no findings")
+      assert.strictEqual(status, 0)
+    })
+  }
+
+  it("says of a mistake what `check` says", async () => {
+    const at = snippets.findIndex(({ language }) => language === "json")
+    writeFileSync(join(scratch, "oops.json"), snippets[at]!.text)
+    assert.strictEqual(snippets[at + 1]!.text.trim(), "npx turnout check oops.json")
+    const { output, status } = await run(["check", "oops.json"])
+    assert.strictEqual(output, snippets[at + 2]!.text)
+    assert.strictEqual(status, 1)
+  })
+
+  it("shows calls that work as pasted", async () => {
+    const [port, mockPort] = [await freePort(), await freePort()]
+    const file = join(scratch, "quickstart.ts")
+    writeFileSync(file, policies[0]!.replace("8081", String(mockPort)))
+    const gateway = spawn(process.execPath, [main, "serve", file, "--port", String(port)], { stdio: ["ignore", "ignore", "pipe"] })
+    try {
+      let said = ""
+      for await (const text of gateway.stderr.setEncoding("utf8")) {
+        said += text as string
+        if (said.includes("Which way?")) break
+      }
+      const [streamed, headed] = await Promise.all(
+        calls.map(async (call) => (await promisify(execFile)("bash", ["-c", call.replace("8080", String(port))])).stdout)
+      )
+      assert.include(said, calls[0]!.replace("8080", String(port)), "the gateway prints the same call")
+      assert.match(streamed!, /"content":"\w/)
+      assert.match(streamed!, /data: \[DONE\]\n\n$/)
+      const shown = snippets.find(({ language, text }) => language === "" && text.startsWith("x-turnout"))!
+      for (const line of shown.text.trim().split("\n")) assert.include(headed!, line)
+    } finally {
+      gateway.kill()
+      await once(gateway, "exit")
+    }
+  })
+
+  it("names files and commands that exist", async () => {
+    const { output } = await run(["--help"])
+    for (const [, command] of readme.matchAll(/^\| `turnout (\w+)/gm)) assert.match(output, new RegExp(`^ +${command} `, "m"))
+    for (const [, file] of readme.matchAll(/\]\((?!http)([^)]+)\)/g)) assert.isString(readFileSync(join(root, file!), "utf8"))
+  })
+})
