@@ -5,7 +5,7 @@
  * up to a limit, then lines are dropped and counted, aloud: a log must not take the gateway down.
  */
 import { Context, Layer, Metric } from "effect"
-import { type CallRecord, Recorder, toJson } from "../src/Recorder.ts"
+import { type CallRecord, Recorder, toLine } from "../src/Recorder.ts"
 import type { Target } from "../src/Target.ts"
 
 export interface Lines {
@@ -46,58 +46,96 @@ export const gather = (stream: NodeJS.WriteStream, complain: (message: string) =
   }
 }
 
-// The attributes are named although they are empty: a default of theirs would be made, and the series' key with it, at every update.
-const context = Context.make(Metric.CurrentMetricAttributes, {}) as Context.Context<never>
+const context = Context.empty() as Context.Context<never>
 const seconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 
-/** One series of a counter, resolved once: finding it by its attributes costs more than counting. */
-const series = <Subject extends object>(
+/**
+ * A counter whose series are plain numbers, found by what is counted: adding to one costs nothing to speak of, and the registry asks for its value when
+ * `/metrics` is read.
+ */
+const counter = <Subject extends object>(
   name: string,
   description: string,
   labels: (subject: Subject, what: string) => Readonly<Record<string, string>>
 ) => {
   const base = Metric.counter(name, { description, incremental: true })
-  const bySubject = new WeakMap<Subject, Map<string, Metric.Counter<number>>>()
+  const bySubject = new WeakMap<Subject, Map<string, { count: number }>>()
+  /** Series of equal labels are one, whichever policy they were counted under. */
+  const byLabels = new Map<string, { count: number }>()
   return (subject: Subject, what: string): void => {
     let byWhat = bySubject.get(subject)
     if (byWhat === undefined) bySubject.set(subject, (byWhat = new Map()))
-    let metric = byWhat.get(what)
-    if (metric === undefined) byWhat.set(what, (metric = Metric.withAttributes(base, labels(subject, what))))
-    metric.updateUnsafe(1, context)
+    let series = byWhat.get(what)
+    if (series === undefined) {
+      const attributes = labels(subject, what)
+      const key = JSON.stringify(attributes)
+      series = byLabels.get(key)
+      if (series === undefined) {
+        const made = { count: 0 }
+        byLabels.set(key, (series = made))
+        const get = () => ({ count: made.count, incremental: true })
+        Metric.registerUnsafe(Metric.withAttributes(base, attributes), context, { get, update: () => {}, modify: () => {} })
+      }
+      byWhat.set(what, series)
+    }
+    series.count++
   }
 }
 
-const undecided = { name: "" }
-const callsByEnding = series("turnout_calls_total", "Calls by route and ending", ({ name }: { readonly name: string }, ending) => ({
+interface Named {
+  readonly name: string
+}
+const undecided: Named = { name: "" }
+const calls = counter("turnout_calls_total", "Calls by route and ending", ({ name }: Named, ending) => ({ route: name, ending }))
+const errors = counter("turnout_errors_total", "Errors that callers were told, by route and code", ({ name }: Named, code) => ({
   route: name,
-  ending
+  code
 }))
-const refusals = series(
-  "turnout_errors_total",
-  "Errors that callers were told, by route and code",
-  ({ name }: { readonly name: string }, code) => ({ route: name, code })
-)
-const attempts = series("turnout_attempts_total", "Attempts by target and outcome", (target: Target, outcome) => ({
+const attempts = counter("turnout_attempts_total", "Attempts by target and outcome", (target: Target, outcome) => ({
   // Callers choose the models of open providers, so those are counted together.
   target: target.declared ? target.name : `${target.provider}/*`,
   outcome
 }))
-const duration = Metric.histogram("turnout_call_duration_seconds", {
-  description: "From the first byte of a call to its last",
-  boundaries: seconds
-})
+
+/** A histogram of the same kind: buckets are plain numbers. */
+const durations = (() => {
+  const counts = seconds.map(() => 0)
+  let [count, sum, min, max] = [0, 0, Infinity, 0]
+  const get = () => {
+    let below = 0
+    const buckets = seconds.map((bound, i): [number, number] => [bound, (below += counts[i]!)])
+    return { buckets, count, min: count === 0 ? 0 : min, max, sum }
+  }
+  const base = Metric.histogram("turnout_call_duration_seconds", {
+    description: "From the first byte of a call to its last",
+    boundaries: seconds
+  })
+  Metric.registerUnsafe(base, context, { get, update: () => {}, modify: () => {} })
+  return (value: number): void => {
+    count++
+    sum += value
+    if (value < min) min = value
+    if (value > max) max = value
+    for (let i = 0; i < seconds.length; i++) {
+      if (value <= seconds[i]!) {
+        counts[i]!++
+        return
+      }
+    }
+  }
+})()
 
 const count = ({ call, durationMillis, ending, error }: CallRecord): void => {
   const route = call === undefined ? undecided : call.compiled.routes[call.decision.route]!
-  callsByEnding(route, ending)
-  if (error !== undefined) refusals(route, error.code)
-  duration.updateUnsafe(durationMillis / 1_000, context)
+  calls(route, ending)
+  if (error !== undefined) errors(route, error.code)
+  durations(durationMillis / 1_000)
   if (call !== undefined) for (const { failure, target } of call.attempts) attempts(target, failure?.class ?? "served")
 }
 
 /** Records every call as a line, and counts it. */
 export const layer = (lines: Lines): Layer.Layer<Recorder> =>
   Recorder.layerOf((record) => {
-    lines.write(JSON.stringify(toJson(record)))
+    lines.write(toLine(record))
     count(record)
   })

@@ -29,7 +29,8 @@ const CLOSE_BRACE = 0x7d
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
 
-const decoder = new TextDecoder("utf-8")
+// A byte order mark inside a text is a character of it.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 
 /** The index after the string that opens at `i`. Short strings are walked, long ones searched natively. */
@@ -92,15 +93,19 @@ const isWritten = (bytes: Uint8Array, start: number, end: number, key: string): 
   if (key.length !== end - start) return false
   for (let i = 0; i < key.length; i++) {
     const code = key.charCodeAt(i)
-    if (code > 0x7f || bytes[start + i] !== code) return false
+    if (code > 0x7f || code === BACKSLASH || bytes[start + i] !== code) return false
   }
   return true
 }
+
+/** From here on a set looks for duplicates: comparing each key with all before it would let one large body hold everybody up for minutes. */
+const manyKeys = 32
 
 /** Scans the object whose valid JSON text `bytes` is. `keys`, those that parsing found in it, spare most of the decoding. */
 export const scan = (bytes: Uint8Array, keys: ReadonlyArray<string> = []): Scan => {
   const members: Array<Member> = []
   let duplicate: string | undefined
+  let seen: Set<string> | undefined
   let at = bytes.indexOf(OPEN_BRACE) + 1
   for (;;) {
     while (isSpace(bytes[at]!) || bytes[at] === COMMA) at++
@@ -112,7 +117,13 @@ export const scan = (bytes: Uint8Array, keys: ReadonlyArray<string> = []): Scan 
     while (isSpace(bytes[at]!) || bytes[at] === COLON) at++
     const start = at
     at = skipValue(bytes, at)
-    for (const member of members) if (member.key === key) duplicate ??= key
+    if (members.length < manyKeys) {
+      for (const member of members) if (member.key === key) duplicate ??= key
+    } else {
+      seen ??= new Set(members.map((member) => member.key))
+      if (seen.has(key)) duplicate ??= key
+      seen.add(key)
+    }
     members.push({ key, start, end: at })
   }
 }
@@ -128,11 +139,14 @@ const encoder = new TextEncoder()
 /** The object's bytes with `changes` made and every other byte kept. */
 export const patch = (bytes: Uint8Array, { close, members }: Scan, changes: ReadonlyArray<Change>): Uint8Array => {
   if (changes.length === 0) return bytes
+  let isFirst = members.length === 0
   const edits = changes
     .map(({ json, key }): { readonly start: number; readonly end: number; readonly text: Uint8Array } => {
       const member = members.find((candidate) => candidate.key === key)
       if (member !== undefined) return { start: member.start, end: member.end, text: encoder.encode(json) }
-      return { start: close, end: close, text: encoder.encode(`${members.length === 0 ? "" : ","}${JSON.stringify(key)}:${json}`) }
+      const separator = isFirst ? "" : ","
+      isFirst = false
+      return { start: close, end: close, text: encoder.encode(`${separator}${JSON.stringify(key)}:${json}`) }
     })
     .sort((a, b) => a.start - b.start)
   let length = bytes.length

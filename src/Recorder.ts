@@ -4,7 +4,7 @@
  * `record` is synchronous and must be cheap: a layer that writes somewhere slow keeps a buffer. The JSON form of a record is the access line.
  */
 import { Context, Layer } from "effect"
-import type { Attempted, Call, Rejected } from "./Call.ts"
+import type { Attempted, Call } from "./Call.ts"
 import { summary } from "./Decision.ts"
 import type { GatewayError } from "./GatewayError.ts"
 import type { Target } from "./Target.ts"
@@ -39,12 +39,14 @@ export class Recorder extends Context.Service<
   static readonly layerOf = (f: (record: CallRecord) => void) => Layer.succeed(Recorder, { record: f })
 }
 
-const millis = (value: number): number => Math.round(value * 100) / 100
+/** JSON of a number of milliseconds, to a hundredth. */
+const millis = (value: number): string => String(Math.round(value * 100) / 100)
 
-type Line = Record<string, unknown>
+const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
+/** JSON of a text; most need no escape. */
+const quote = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text))
 
-// Built field by field: spreading optional parts together took longer than the decision.
-const attemptOf = ({
+const attemptLine = ({
   committed,
   endedMillis,
   failure,
@@ -56,61 +58,36 @@ const attemptOf = ({
   status,
   target,
   usage
-}: Attempted): Line => {
-  const line: Line = {
-    target: target.name,
-    outcome: failure?.class ?? "served",
-    started_ms: millis(startedMillis),
-    ended_ms: millis(endedMillis)
-  }
-  if (status !== undefined) line["status"] = status
-  if (firstTokenMillis !== undefined) line["first_token_ms"] = millis(firstTokenMillis)
-  if (usage !== undefined) {
-    line["input_tokens"] = usage.inputTokens
-    line["output_tokens"] = usage.outputTokens
-  }
-  if (nanoDollars !== undefined) line["nano_dollars"] = nanoDollars
+}: Attempted): string => {
+  let line = `{"target":${quote(target.name)},"outcome":"${failure?.class ?? "served"}","started_ms":${millis(startedMillis)},"ended_ms":${millis(endedMillis)}`
+  if (status !== undefined) line += `,"status":${status}`
+  if (firstTokenMillis !== undefined) line += `,"first_token_ms":${millis(firstTokenMillis)}`
+  if (usage !== undefined) line += `,"input_tokens":${usage.inputTokens},"output_tokens":${usage.outputTokens}`
+  if (nanoDollars !== undefined) line += `,"nano_dollars":${nanoDollars}`
   if (failure !== undefined) {
-    line["message"] = failure.message
-    if (committed) line["committed"] = true
+    line += `,"message":${quote(failure.message)}`
+    if (committed) line += `,"committed":true`
   }
-  if (probe) line["probe"] = true
-  if (losses.length > 0) line["losses"] = losses.map((loss) => loss.field)
-  return line
+  if (probe) line += `,"probe":true`
+  if (losses.length > 0) line += `,"losses":${JSON.stringify(losses.map((loss) => loss.field))}`
+  return `${line}}`
 }
 
-const rejectionOf = ({ by, target }: Rejected): Line => ({ target, by })
-
-/** A record as the JSON of its access line: names in snake_case, times in milliseconds, money in nano-dollars, no content and no secret. */
-export const toJson = ({
-  api,
-  call,
-  durationMillis,
-  ending,
-  error,
-  id,
-  served,
-  status,
-  time
-}: CallRecord): Readonly<Record<string, unknown>> => {
-  const line: Line = { time: new Date(time).toISOString(), id, api, ending, status, duration_ms: millis(durationMillis) }
+/**
+ * A record as its access line, a JSON object: names in snake_case, times in milliseconds, money in nano-dollars, no content and no secret.
+ *
+ * Written as text at once: an object that is only made to be stringified costs three times as much.
+ */
+export const toLine = ({ api, call, durationMillis, ending, error, id, served, status, time }: CallRecord): string => {
+  let line = `{"time":"${new Date(time).toISOString()}","id":${quote(id)},"api":"${api}","ending":"${ending}","status":${status},"duration_ms":${millis(durationMillis)}`
   if (call !== undefined) {
-    line["policy"] = call.compiled.shortHash
-    line["key"] = call.caller.key
-    line["model"] = call.ask.model
-    line["stream"] = call.ask.stream
-    line["route"] = call.compiled.routes[call.decision.route]!.name
-    line["decision"] = summary(call.compiled, call.decision)
-    if (served !== undefined) {
-      line["target"] = served.name
-      line["provider"] = served.provider
-    }
-    line["attempts"] = call.attempts.map(attemptOf)
-    if (call.rejections.length > 0) line["rejections"] = call.rejections.map(rejectionOf)
+    const { ask, attempts, caller, compiled, decision, rejections } = call
+    line += `,"policy":"${compiled.shortHash}","key":${quote(caller.key)},"model":${quote(ask.model)},"stream":${ask.stream}`
+    line += `,"route":"${compiled.routes[decision.route]!.name}","decision":"${summary(compiled, decision)}"`
+    if (served !== undefined) line += `,"target":${quote(served.name)},"provider":"${served.provider}"`
+    line += `,"attempts":[${attempts.length === 1 ? attemptLine(attempts[0]!) : attempts.map(attemptLine).join(",")}]`
+    if (rejections.length > 0) line += `,"rejections":${JSON.stringify(rejections.map(({ by, target }) => ({ target, by })))}`
   }
-  if (error !== undefined) {
-    line["error"] = error.code
-    line["message"] = error.message
-  }
-  return line
+  if (error !== undefined) line += `,"error":${quote(error.code)},"message":${quote(error.message)}`
+  return `${line}}`
 }

@@ -15,10 +15,12 @@ export interface Framed {
   readonly bytes: Uint8Array
 }
 
-const decoder = new TextDecoder("utf-8")
+// A byte order mark may begin the stream, and is part of the text everywhere else.
+const leading = new TextDecoder("utf-8")
+const following = new TextDecoder("utf-8", { ignoreBOM: true })
 
 /** Reads the fields of one event; undefined for a block without data, such as a comment. */
-const readEvent = (block: Uint8Array): SseEvent | undefined => {
+const readEvent = (block: Uint8Array, decoder: TextDecoder): SseEvent | undefined => {
   const text = decoder.decode(block)
   // The usual event is one line of data.
   if (text.startsWith("data: ")) {
@@ -79,6 +81,7 @@ export const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
 /** Splits a byte stream into events. Blocks without data (comments, keep-alives) come with `event` undefined. */
 export class SseSplitter {
   #rest: Uint8Array = empty
+  #decoder = leading
   readonly #maxBytes: number
 
   constructor(maxBytes: number) {
@@ -99,7 +102,8 @@ export class SseSplitter {
       const end = endOfEvent(bytes, search)
       if (end === -1) break
       const block = bytes.subarray(start, end)
-      take(readEvent(block), block)
+      take(readEvent(block, this.#decoder), block)
+      this.#decoder = following
       start = end
       search = end
     }
@@ -110,6 +114,6 @@ export class SseSplitter {
   end(take: (event: SseEvent | undefined, bytes: Uint8Array) => void): void {
     const rest = this.#rest
     this.#rest = empty
-    if (rest.length > 0) take(readEvent(rest), rest)
+    if (rest.length > 0) take(readEvent(rest, this.#decoder), rest)
   }
 }

@@ -2,8 +2,13 @@
  * Measures of text that need no buffer.
  */
 
+const encoder = new TextEncoder()
+const scratch = new Uint8Array(48 * 1024)
+
 /** UTF-8 bytes of `text`, as `TextEncoder` would make them. */
 export const utf8Length = (text: string): number => {
+  // Short texts are counted by the encoder itself, which is native; a long one would need a buffer of three times its length.
+  if (text.length * 3 <= scratch.length) return encoder.encodeInto(text, scratch).written
   let bytes = text.length
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)

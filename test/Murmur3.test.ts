@@ -44,7 +44,7 @@ describe("murmur3", () => {
     )
   })
 
-  // Vectors that implementations of MurmurHash3_x86_32 publish with their tests; many go back to those by Ian Boyd (https://stackoverflow.com/a/31929528).
+  // As implementations of MurmurHash3_x86_32 publish them with their tests.
   const vectors: ReadonlyArray<readonly [text: string, seed: number, hash: number]> = [
     ["", 0, 0],
     ["", 1, 0x514e28b7],

@@ -1,8 +1,9 @@
 /**
  * `turnout serve`: the gateway, with hot reload.
  */
+import { statSync } from "node:fs"
 import { resolve } from "node:path"
-import { Effect, Option, Queue, type Scope } from "effect"
+import { Clock, Effect, Option, Queue, type Scope } from "effect"
 import { Command, Flag } from "effect/cli"
 import { check } from "../../src/Check.ts"
 import { type Compiled, compile } from "../../src/Compile.ts"
@@ -78,15 +79,18 @@ interface Source {
   /** Undefined for the environment's policy, which is not watched. */
   readonly file: string | undefined
   readonly files: ReadonlyArray<string>
+  /** Unix time in milliseconds before it was read. */
+  readonly readAt: number
 }
 
 const source = (named: Option.Option<string>) =>
   Effect.gen(function* () {
     const file = find(Option.getOrUndefined(named))
+    const readAt = yield* Clock.currentTimeMillis
     if (file !== undefined) {
       const judged = yield* compiled(file)
       for (const line of judged.lines) tell(line)
-      const found: Source = { name: judged.file, compiled: judged.compiled, file, files: judged.loaded.files }
+      const found: Source = { name: judged.file, compiled: judged.compiled, file, files: judged.loaded.files, readAt }
       return found
     }
     const json = policyFrom(process.env)
@@ -100,31 +104,45 @@ const source = (named: Option.Option<string>) =>
       return yield* new GatewayRefused({ why: checked.findings.map(({ message, place }) => `${place}: ${message}`).join("\n") })
     }
     tell(`no policy is named: these are the providers whose keys are in the environment, as a policy:\n\n${sourceOf(json)}`)
-    const found: Source = { name: "the environment", compiled: compile(checked.policy), file: undefined, files: [] }
+    const found: Source = { name: "the environment", compiled: compile(checked.policy), file: undefined, files: [], readAt }
     return found
   })
 
-/** Reloads after every change, for ever: a policy that does not check never replaces one that does. */
+/** Begins to watch, and gives what reloads after every change, for ever: a policy that does not check never replaces one that does. */
 const reloads = (
   file: string,
-  files: ReadonlyArray<string>,
+  { files, readAt }: Source,
   gateway: Gateway,
   setMocks: (compiled: Compiled) => Effect.Effect<void, GatewayRefused>
-): Effect.Effect<void, never, Scope.Scope> =>
+): Effect.Effect<Effect.Effect<never>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const changes = yield* Queue.sliding<void>(1)
-    const watcher = yield* Watch.make(() => void Queue.offerUnsafe(changes, undefined))
-    watcher.set(files)
     const again = (): void => void Queue.offerUnsafe(changes, undefined)
+    const watcher = yield* Watch.make(again)
+    // What was watched stays watched: a half-saved file may import less than it will, or nothing.
+    const watched = new Set<string>()
+    const watchToo = (more: ReadonlyArray<string>): void => {
+      for (const path of more) watched.add(path)
+      watcher.set([...watched])
+    }
+    watchToo(files)
+    // An edit between reading and watching would be seen by nobody.
+    if (files.some((path) => (statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? Infinity) > readAt)) again()
     process.on("SIGHUP", again)
     yield* Effect.addFinalizer(() => Effect.sync(() => void process.off("SIGHUP", again)))
-    yield* Queue.take(changes).pipe(
+    return Queue.take(changes).pipe(
       Effect.andThen(
         Effect.gen(function* () {
           const kept = `keeping the policy ${gateway.compiled().hash.slice(0, 12)}`
-          const judged = yield* judge(file).pipe(Effect.tapError(() => Effect.sync(() => tell(`\nRELOAD FAILED, ${kept}:`))))
-          // A half-saved import may be missing from the list, so what was watched stays watched.
-          watcher.set([...new Set([...files, ...judged.loaded.files])])
+          const judged = yield* judge(file).pipe(
+            Effect.tapError((error) =>
+              Effect.sync(() => {
+                watchToo(error.files)
+                tell(`\nRELOAD FAILED, ${kept}:`)
+              })
+            )
+          )
+          watchToo(judged.loaded.files)
           if (judged.checked.policy === undefined) {
             tell(`\nRELOAD REFUSED, ${kept}:`)
             for (const line of judged.lines) tell(line)
@@ -182,7 +200,8 @@ export const serve = Command.make(
         Effect.gen(function* () {
           yield* lastWord
           const setMocks = yield* mocks
-          const { compiled: first, file, files, name } = yield* source(policy)
+          const found = yield* source(policy)
+          const { compiled: first, file, name } = found
           yield* setMocks(first)
           const gateway = yield* start(first, {
             ...defaults,
@@ -199,11 +218,11 @@ export const serve = Command.make(
           })
           yield* secondSignal
           warnOfMissingKeys(first)
+          const rest = file === undefined ? Effect.never : yield* reloads(resolve(file), found, gateway, setMocks)
           tell(
             `turnout  ${version}\npolicy   ${describe(name, first)}\nready    ${gateway.url}\n\n${curl(gateway.url, exampleModel(first))}\n`
           )
-          if (file === undefined) yield* Effect.never
-          else yield* reloads(resolve(file), files, gateway, setMocks)
+          yield* rest
         })
       )
     )

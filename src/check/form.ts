@@ -20,6 +20,10 @@ const shown = (value: unknown): string => {
   return `\`${text.length > 60 ? `${text.slice(0, 57)}...` : text}\``
 }
 
+/** Where the name of a variable belongs stands at times the secret itself, and in an address a password; findings end up in logs. */
+const mayBeSecret = (path: Path, value: unknown): boolean =>
+  path.at(-1) === "env" || path.at(-1) === "key" || path.at(-1) === "secret" || (typeof value === "string" && /:\/\/[^/]*@/.test(value))
+
 /** The fields that an object may have where a key was unexpected. */
 const fieldsOf = (ast: SchemaAST.AST): ReadonlyArray<string> =>
   SchemaAST.isObjects(ast) ? ast.propertySignatures.map((signature) => String(signature.name)) : []
@@ -41,14 +45,17 @@ export const formFindings = (json: unknown, issue: SchemaIssue.Issue, found: Fou
     const key = String(path.at(-1) ?? "")
     const known = fields.get(message)
     const value = at(json, path)
+    if (known?.length === 0) {
+      // Only a record, whose keys are names, has no fields of its own.
+      found("error", path, "wrong-form", `\`${key}\` is not a name`, "names are a letter, then at most 63 letters, digits, `-` or `_`")
+      continue
+    }
     if (known !== undefined) {
-      found(
-        "error",
-        path,
-        "unknown-field",
-        `\`${key}\` is not a field here`,
-        didYouMean(key, known) ?? (known.length === 0 ? undefined : `known are ${known.join(", ")}`)
-      )
+      found("error", path, "unknown-field", `\`${key}\` is not a field here`, didYouMean(key, known) ?? `known are ${known.join(", ")}`)
+      continue
+    }
+    if (message === "Missing key" && typeof path.at(-1) === "number") {
+      found("error", path.slice(0, -1), "wrong-form", "expected at least one, but the list is empty")
       continue
     }
     if (message === "Missing key") {
@@ -75,10 +82,10 @@ export const formFindings = (json: unknown, issue: SchemaIssue.Issue, found: Fou
       continue
     }
     const expected = message
-      .replace(/^Expected /, "expected ")
-      .replace(/^expected string \| \{.*$/, "expected a strategy or a target's name")
+      .replace(/^(Expected )?/, "expected ")
+      .replace(/^expected \{ readonly "_tag": .*$/, "expected a strategy or a target's name")
     const literals = [...expected.matchAll(/"([^"]+)"/g)].map((match) => match[1]!)
     const fix = typeof value === "string" && expected.includes(" | ") ? didYouMean(value, literals) : undefined
-    found("error", path, "wrong-form", `${expected}, but found ${shown(value)}`, fix)
+    found("error", path, "wrong-form", mayBeSecret(path, value) ? expected : `${expected}, but found ${shown(value)}`, fix)
   }
 }

@@ -210,6 +210,8 @@ describe("before the commit the caller never notices", () => {
       "overloaded"
     ],
     ["an error event named so", stream([event({ error: { message: "busy", type: "server_error" } }, "error")]), "server-error"],
+    ["an event without end", stream([opening, ...Array.from({ length: 144 }, () => "data: ".padEnd(64 * 1024, "x"))]), "malformed"],
+    ["a stream without content and without end", stream(Array.from({ length: 144 }, () => `:${" ".repeat(64 * 1024)}\n\n`)), "malformed"],
     ["a stream of broken JSON", stream([opening, "data: {\n\n"]), "malformed"],
     ["JSON where a stream was asked for", json(completion("from one")), "malformed"],
     [

@@ -13,11 +13,19 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
+import { NodeServices } from "@effect/platform-node"
 import { Clock, Effect, Exit, Scope } from "effect"
+import { Command } from "effect/cli"
 import OpenAI from "openai"
-import { afterEach } from "vitest"
+import { afterAll, afterEach, vi } from "vitest"
+import { build } from "../../runtime/commands/build.ts"
+import { check as checkCommand } from "../../runtime/commands/check.ts"
+import { explain } from "../../runtime/commands/explain.ts"
+import { mock } from "../../runtime/commands/mock.ts"
+import { serve } from "../../runtime/commands/serve.ts"
 import { type Gateway, type GatewayOptions, start } from "../../runtime/Gateway.ts"
 import { defaults } from "../../runtime/Live.ts"
+import { version } from "../../runtime/version.ts"
 import { check } from "../../src/Check.ts"
 import { type Compiled, compile } from "../../src/Compile.ts"
 import type { PolicyEncoded, StrategyEncoded } from "../../src/Policy.ts"
@@ -561,6 +569,14 @@ export const openStream = async ({ port }: { readonly port: number }, body: stri
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 
+let compiled: string | undefined
+/** Node keeps here what it has compiled, so that the second process of a file starts in two thirds of the time. */
+const compileCache = (): string => (compiled ??= mkdtempSync(join(tmpdir(), "turnout-compiled-")))
+
+afterAll(() => {
+  if (compiled !== undefined) rmSync(compiled, { recursive: true, force: true })
+})
+
 /** A directory for one test. */
 export const directory = (files: Readonly<Record<string, string>> = {}): ((name: string) => string) => {
   const path = mkdtempSync(join(tmpdir(), "turnout-"))
@@ -599,7 +615,7 @@ export const spawnCli = (
   const [node, entry] = command
   const child = spawn(node, [entry, ...args], {
     cwd,
-    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], NO_COLOR: "1", ...env },
+    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], NO_COLOR: "1", NODE_COMPILE_CACHE: compileCache(), ...env },
     stdio: [stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"]
   })
   let out = ""
@@ -664,12 +680,50 @@ export const startCli = async (
 }
 
 /** Runs `turnout` to its end. */
-export const runCli = async (
-  args: ReadonlyArray<string>,
-  env?: Readonly<Record<string, string>>,
-  options?: CliOptions
-): Promise<{ readonly status: number | NodeJS.Signals; readonly stdout: string; readonly stderr: string }> => {
+export const runCli = async (args: ReadonlyArray<string>, env?: Readonly<Record<string, string>>, options?: CliOptions): Promise<Ran> => {
   const cli = spawnCli(args, env, options)
   const status = await cli.ended()
   return { status, stdout: cli.stdout(), stderr: cli.stderr() }
+}
+
+const turnout = Command.make("turnout").pipe(Command.withSubcommands([serve, checkCommand, explain, build, mock]))
+
+export interface Ran {
+  readonly status: number | NodeJS.Signals
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const runOnce = async (args: ReadonlyArray<string>): Promise<Ran> => {
+  let [stdout, stderr] = ["", ""]
+  const out = (text: unknown): boolean => {
+    stdout += String(text)
+    return true
+  }
+  const err = (text: unknown): boolean => {
+    stderr += String(text)
+    return true
+  }
+  const spies = [
+    vi.spyOn(process.stdout, "write").mockImplementation(out),
+    vi.spyOn(process.stderr, "write").mockImplementation(err),
+    vi.spyOn(console, "log").mockImplementation((text: unknown) => void out(`${String(text)}\n`)),
+    vi.spyOn(console, "error").mockImplementation((text: unknown) => void err(`${String(text)}\n`))
+  ]
+  try {
+    const exit = await Effect.runPromiseExit(Command.runWith(turnout, { version })(args).pipe(Effect.provide(NodeServices.layer)))
+    return { status: Exit.isFailure(exit) ? 1 : Number(process.exitCode ?? 0), stdout, stderr }
+  } finally {
+    for (const spy of spies) spy.mockRestore()
+    process.exitCode = undefined
+  }
+}
+
+let before: Promise<unknown> = Promise.resolve()
+
+/** Runs `turnout` in this process, which takes a tenth of the time: as `main.ts` does, but for signals and standard input. One at a time. */
+export const runHere = (...args: ReadonlyArray<string>): Promise<Ran> => {
+  const run = before.then(() => runOnce(args))
+  before = run.catch(() => {})
+  return run
 }

@@ -23,6 +23,7 @@ import {
   paced,
   policyOver,
   runCli,
+  runHere,
   type ScriptedUpstream,
   send,
   startCli,
@@ -57,7 +58,7 @@ describe("the quickstart", () => {
   it("serves its mock deployments; the command that it prints works", async () => {
     const [cli, built] = await Promise.all([
       startCli(["serve", "policies/quickstart.ts", "--port", "0"]),
-      runCli(["build", "policies/quickstart.ts", "--hash"])
+      runHere("build", "policies/quickstart.ts", "--hash")
     ])
     const banner = cli.stderr()
     assert.match(banner, /^mock +http:\/\/127\.0\.0\.1:8081 answers for mock-small, mock-next, mock-large, mock-broken$/m)
@@ -144,7 +145,7 @@ describe("serve", () => {
     it("where others could reach it without keys", async () => {
       const at = directory({ "policy.json": JSON.stringify(policy) })
       const hosts = ["0.0.0.0", "::", "192.168.1.1"]
-      const runs = await Promise.all(hosts.map((host) => runCli(["serve", at("policy.json"), "--port", "0", "--host", host], keys)))
+      const runs = await Promise.all(hosts.map((host) => runHere("serve", at("policy.json"), "--port", "0", "--host", host)))
       for (const [i, { status, stderr, stdout }] of runs.entries()) {
         assert.strictEqual(status, 1)
         assert.include(stderr, `\`${hosts[i]}\` can be reached by others`)
@@ -157,7 +158,7 @@ describe("serve", () => {
     it("with a policy that does not check, and says where", async () => {
       const text = JSON.stringify({ ...policy, routes: [{ name: "only", to: "oen" }] }, null, 2)
       const at = directory({ "policy.json": text })
-      const { status, stderr } = await runCli(["serve", at("policy.json"), "--port", "0"], keys)
+      const { status, stderr } = await runHere("serve", at("policy.json"), "--port", "0")
       assert.strictEqual(status, 1)
       const line = text.slice(0, text.indexOf(`"oen"`)).split("\n").length
       assert.match(
@@ -179,7 +180,7 @@ describe("serve", () => {
     })
 
     it("with a policy that is not there, or a number that is none", async () => {
-      const [missing, number] = await Promise.all([runCli(["serve", "nowhere.ts"]), runCli(["serve", "--port", "eighty"])])
+      const [missing, number] = await Promise.all([runHere("serve", "nowhere.ts"), runHere("serve", "--port", "eighty")])
       assert.strictEqual(missing.status, 1)
       assert.include(missing.stderr, "no file `nowhere.ts`")
       assert.strictEqual(number.status, 1)
@@ -223,7 +224,7 @@ describe("serve", () => {
       assert.strictEqual((await send(cli, { body: asking({ model: "groq/llama" }) })).status, 404)
 
       writeFileSync(at("saved.ts"), `${source}\n`)
-      const { status, stdout } = await runCli(["build", at("saved.ts"), "--hash"])
+      const { status, stdout } = await runHere("build", at("saved.ts"), "--hash")
       assert.strictEqual(status, 0)
       assert.include(banner, `hash ${stdout.trim().slice(0, 12)}`)
       assert.strictEqual(first.headers["x-turnout-policy"], stdout.trim().slice(0, 12))
@@ -276,10 +277,10 @@ describe("reload", () => {
     const one = await startUpstream(json(completion("Left")))
     const variants = [1, 2, 3].map((n) => policyOver({ one }, "one", { name: `test${n}` }))
     const { cli, save } = await serving(variants[0]!)
-    let over = false
+    const state = { over: false }
     let calls = 0
     const calling = async (): Promise<void> => {
-      while (!over) {
+      while (!state.over) {
         assert.strictEqual((await send(cli, { body: asking() })).status, 200)
         calls++
       }
@@ -290,7 +291,7 @@ describe("reload", () => {
       const before = cli.stderr().split("reloaded").length
       await until(() => cli.stderr().split("reloaded").length > before || undefined, "the reload")
     }
-    over = true
+    state.over = true
     await Promise.all(callers)
     await until(() => cli.lines().length === calls, "a line for every call")
     assert.isTrue(cli.lines().every(({ ending }) => ending === "served"))

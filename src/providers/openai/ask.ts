@@ -17,6 +17,27 @@ const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ?
 /** Fields that hold media or a place where media is, not text that a model reads. */
 const media = new Set(["image_url", "input_audio", "file", "video_url", "audio"])
 
+/** Gathers every text in `value`, and with `keys` the field names and literals too. Keeps its own stack: callers can nest deeper than the engine's. */
+const collect = (value: unknown, keys: boolean, texts: Array<string>): void => {
+  if (typeof value === "string") {
+    texts.push(value)
+    return
+  }
+  const waiting = [value]
+  while (waiting.length > 0) {
+    const next = waiting.pop()
+    if (typeof next === "string") texts.push(next)
+    else if (Array.isArray(next)) for (const entry of next) waiting.push(entry)
+    else if (typeof next === "object" && next !== null) {
+      for (const key in next) {
+        if (media.has(key) && !keys) continue
+        if (keys) texts.push(key)
+        waiting.push((next as Json)[key])
+      }
+    } else if (keys && (typeof next === "number" || typeof next === "boolean")) texts.push(String(next))
+  }
+}
+
 class ChatAsk implements Ask {
   readonly model: string
   readonly stream: boolean
@@ -32,43 +53,22 @@ class ChatAsk implements Ask {
     this.#header = header
   }
 
-  #bytesOf(text: string): number {
-    return this.#ascii ? text.length : utf8Length(text)
-  }
-
-  /** The bytes of every text in `value`, and with `keys` of the field names too. Keeps its own stack: callers can nest deeper than the engine's. */
-  #bytesIn(value: unknown, keys: boolean): number {
-    if (typeof value === "string") return this.#bytesOf(value)
-    let bytes = 0
-    const waiting = [value]
-    while (waiting.length > 0) {
-      const next = waiting.pop()
-      if (typeof next === "string") bytes += this.#bytesOf(next)
-      else if (Array.isArray(next)) for (const entry of next) waiting.push(entry)
-      else if (typeof next === "object" && next !== null) {
-        for (const key in next) {
-          if (media.has(key) && !keys) continue
-          if (keys) bytes += key.length
-          waiting.push((next as Json)[key])
-        }
-      } else if (keys && (typeof next === "number" || typeof next === "boolean")) bytes += String(next).length
-    }
-    return bytes
-  }
-
   inputBytes(): number {
-    let bytes = 0
+    const texts: Array<string> = []
     for (const message of list(this.#body["messages"])) {
       if (!isObject(message)) continue
-      bytes += this.#bytesIn(message["content"], false)
-      for (const key in message) if (key !== "role" && key !== "content" && key !== "audio") bytes += this.#bytesIn(message[key], false)
+      const { content } = message
+      if (typeof content === "string") texts.push(content)
+      else collect(content, false, texts)
+      for (const key in message) if (key !== "role" && key !== "content" && key !== "audio") collect(message[key], false, texts)
     }
-    return (
-      bytes +
-      this.#bytesIn(this.#body["tools"], true) +
-      this.#bytesIn(this.#body["functions"], true) +
-      this.#bytesIn(this.#body["response_format"], true)
-    )
+    collect(this.#body["tools"], true, texts)
+    collect(this.#body["functions"], true, texts)
+    collect(this.#body["response_format"], true, texts)
+    let length = 0
+    for (const text of texts) length += text.length
+    // One measurement of all texts together, since each has its price; the line breaks keep halves of surrogate pairs apart.
+    return this.#ascii ? length : utf8Length(texts.join("\n")) - Math.max(0, texts.length - 1)
   }
 
   maxOutputTokens(): number | null {
