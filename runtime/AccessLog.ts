@@ -4,7 +4,9 @@
  * Lines are gathered and written every few milliseconds, because a write per call would cost as much as the decision. A reader who falls behind is waited for
  * up to a limit, then lines are dropped and counted, aloud: a log must not take the gateway down.
  */
-import { Context, Layer, Metric } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import { type CallRecord, Recorder, toLine } from "../src/Recorder.ts"
 import type { Target } from "../src/Target.ts"
 

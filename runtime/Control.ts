@@ -2,10 +2,13 @@
  * The control plane, on the data plane's port: health, readiness, the models that can be asked for, and metrics. Effect's HTTP modules, since nothing here is hot.
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { NodeHttpServer } from "@effect/platform-node"
-import { Effect, Layer, type Scope } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
-import { PrometheusMetrics } from "effect/observability"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { fallbackApi } from "../src/Apis.ts"
 import { refuse } from "../src/GatewayError.ts"
 import type { Pipeline } from "../src/Pipeline.ts"

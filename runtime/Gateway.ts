@@ -5,7 +5,10 @@
  */
 import { once } from "node:events"
 import type { AddressInfo } from "node:net"
-import { Effect, Layer, Schema, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type { Compiled } from "../src/Compile.ts"
 import * as Pipeline from "../src/Pipeline.ts"
 import * as Control from "./Control.ts"

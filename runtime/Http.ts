@@ -6,7 +6,8 @@
  */
 import { randomBytes } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
-import { Effect, type Fiber } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import { apis, fallbackApi } from "../src/Apis.ts"
 import type { Api, Incoming } from "../src/Call.ts"
 import { type GatewayError, refuse } from "../src/GatewayError.ts"

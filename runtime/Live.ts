@@ -1,7 +1,7 @@
 /**
  * The one place where layers meet: every service of the pipeline, as the gateway runs it.
  */
-import { Layer } from "effect"
+import * as Layer from "effect/Layer"
 import * as Exchange from "../src/Exchange.ts"
 import { Health } from "../src/Health.ts"
 import { Keys } from "../src/Keys.ts"

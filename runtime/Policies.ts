@@ -3,7 +3,8 @@
  */
 import { existsSync } from "node:fs"
 import { relative, resolve } from "node:path"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { check, type Checked } from "../src/Check.ts"
 import { type Compiled, compile } from "../src/Compile.ts"
 import { render } from "../src/Finding.ts"

@@ -7,7 +7,10 @@
  * is not a sandbox, a policy can still read files. Runs when the gateway starts, when a file changes, and in the commands; never while a
  * call is served.
  */
-import { Duration, Effect, Match, Schema } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Match from "effect/Match"
+import * as Schema from "effect/Schema"
 import { readFile } from "node:fs/promises"
 import { extname, resolve } from "node:path"
 import { evaluate, framesIn } from "./policyFile/Evaluate.ts"

@@ -3,7 +3,8 @@
  *
  * Undici's own header and body timeouts are off: `Exchange.ts` keeps all deadlines but the connect timeout, which only the connector can keep.
  */
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { type Dispatcher, errors, Pool } from "undici"
 import { Upstream, type UpstreamCall, type UpstreamHeaders, type UpstreamSink } from "../src/Upstream.ts"
 

@@ -3,7 +3,8 @@
  */
 import { type FSWatcher, watch } from "node:fs"
 import { basename, dirname } from "node:path"
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 
 /** Several events belong to one save. */
 const settleMillis = 80

@@ -2,9 +2,12 @@
  * The `turnout` command line. Each command is one file in `commands/`; the layers of the gateway meet in `Live.ts`.
  */
 import "effect/schema/SchemaJITCompiler/enable"
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Cause, Effect, Exit } from "effect"
-import { Command } from "effect/cli"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Command from "effect/cli/Command"
 import { build } from "./commands/build.ts"
 import { check } from "./commands/check.ts"
 import { explain } from "./commands/explain.ts"

@@ -7,7 +7,8 @@
  * The deadline is passed as data and kept by the layer, not wrapped around the attempt as `Effect.timeout`: it bounds the time to the commit only, which
  * just the layer knows, and nesting is then a minimum. Interruption means that the caller has gone; the layer lets go of everything it holds.
  */
-import { Context, type Effect } from "effect"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
 import type { Call } from "./Call.ts"
 import type { Usage } from "./Conversation.ts"
 import type { Loss } from "./Dialect.ts"

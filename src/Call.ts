@@ -13,6 +13,7 @@ import type { Failure } from "./Failure.ts"
 import type { GatewayError } from "./GatewayError.ts"
 import type { Scan } from "./JsonScan.ts"
 import type { Caller } from "./Keys.ts"
+import type { Reservation } from "./Ledger.ts"
 import type { Reply } from "./Reply.ts"
 import type { Target } from "./Target.ts"
 import { headerValue } from "./Text.ts"
@@ -104,6 +105,17 @@ export interface Call extends FactSource {
   readonly began: number
   readonly attempts: Array<Attempted>
   readonly rejections: Array<Rejected>
+  /** Attempts that have begun and not ended. */
+  readonly underway: Array<Underway>
+}
+
+/** What must be known of an attempt under way to conclude it when its call is given up. */
+export interface Underway {
+  readonly target: Target
+  /** Monotonic milliseconds. */
+  readonly startedAt: number
+  readonly probe: boolean
+  readonly held: Reservation
 }
 
 /** The headers that tell a caller what was decided, names and values in turn. */

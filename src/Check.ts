@@ -4,7 +4,7 @@
  * Takes whatever JSON a policy file came to. A policy that does not decode yields only the faults of its form, because names cannot be resolved in data whose
  * shape is unknown. After a check without errors compiling is total. Runs at load and in `turnout check`.
  */
-import { Result } from "effect"
+import * as Result from "effect/Result"
 import { formFindings } from "./check/form.ts"
 import { checkReferences } from "./check/references.ts"
 import { checkRoutes } from "./check/routes.ts"
@@ -37,10 +37,29 @@ const inOrder = (a: Finding, b: Finding): number => {
 /** Where each part of the checker puts what it finds. */
 export type Found = (level: Finding["level"], path: Path, code: string, message: string, fix?: string) => void
 
+/** Nesting that no author reaches, and that every recursion over a policy bears. */
+const maxLevels = 256
+
+/** Where `json` nests deeper than `levels`. */
+const deepest = (json: unknown, levels: number, path: Path = []): Path | undefined => {
+  if (typeof json !== "object" || json === null) return undefined
+  if (levels === 0) return path
+  for (const [key, value] of Object.entries(json)) {
+    const deep = deepest(value, levels - 1, path.length < 2 ? [...path, Array.isArray(json) ? Number(key) : key] : path)
+    if (deep !== undefined) return deep
+  }
+  return undefined
+}
+
 export const check = (json: unknown): Checked => {
   const findings: Array<Finding> = []
   const found: Found = (level, path, code, message, fix) => {
     findings.push({ code, level, path, place: placeOf(json, path), message, ...(fix === undefined ? {} : { fix }) })
+  }
+  const deep = deepest(json, maxLevels)
+  if (deep !== undefined) {
+    found("error", deep, "wrong-form", `nests more than ${maxLevels} levels deep`)
+    return { findings, policy: undefined }
   }
   const decoded = decode(json)
   if (Result.isFailure(decoded)) {

@@ -4,7 +4,7 @@
  * Total after a clean check, and nothing here is interpreted per call: `decide` runs the closures of routes in order and fills the slots of the one that
  * matches. `Pipeline.ts` turns each route's plan into the Effect that carries it out. Runs at load.
  */
-import { Match } from "effect"
+import * as Match from "effect/Match"
 import * as Condition from "./Condition.ts"
 import { type Decision, makeSummaries, type Summaries } from "./Decision.ts"
 import { type Facts, type FactTable, factNames, makeTable, typeOf } from "./Facts.ts"

@@ -7,7 +7,7 @@
  *
  * A fact that may be absent has an ordering only where an earlier operand of the same `and` or `or` has settled that it is present: `null < 5` holds.
  */
-import { Match } from "effect"
+import * as Match from "effect/Match"
 import type { FactType, Facts, FactValue } from "./Facts.ts"
 import type { Path } from "./Finding.ts"
 import { didYouMean, nearest } from "./Suggest.ts"

@@ -6,7 +6,7 @@
  * `streamEncoder`. Where caller and target speak the same dialect none of them runs: the bytes are patched and forwarded, and only
  * `peek` and `usageOf` look at them.
  */
-import type { Result } from "effect"
+import type * as Result from "effect/Result"
 import type { Answer, Conversation, StreamEvent, Usage } from "./Conversation.ts"
 import type { Failure } from "./Failure.ts"
 

@@ -7,7 +7,10 @@
  *
  * Runs once per attempt, and `data` once per chunk: no exceptions, no closures made per chunk, nothing buffered that could be handed on.
  */
-import { Clock, Effect, Latch, Layer } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
 import { Attempt, type Limits, type Outcome } from "./Attempt.ts"
 import { type Call, decisionHeaders, lossHeader } from "./Call.ts"
 import type { Usage } from "./Conversation.ts"

@@ -5,7 +5,7 @@
  * what the caller finally sees becomes an error object (`GatewayError.ts`). A provider's dialect assigns the class from a typed table on
  * status, error type, code and headers, never from the status alone.
  */
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /** Every way in which an attempt can fail. */
 export const FailureClass = Schema.Literals([

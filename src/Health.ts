@@ -7,7 +7,9 @@
  * Effect's `CircuitBreaker` has the same states behind an effectful store; here the view must be readable without a fibre, and a target's state is kept
  * under its content, so that it survives a reload of the policy. Only troubled deployments take memory.
  */
-import { Context, Duration, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Layer from "effect/Layer"
 import type { FailureClass } from "./Failure.ts"
 
 /** What an attempt says of its deployment: served, failed by its fault, or nothing. */

@@ -3,7 +3,8 @@
  *
  * `find` is synchronous, because it stands before everything else on every call; a layer over a database keeps its view in memory.
  */
-import { Context, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 
 export interface Caller {
   readonly key: string

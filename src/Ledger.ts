@@ -3,7 +3,9 @@
  *
  * Without budgets there is nothing to reserve; the place in the order of a call is the same.
  */
-import { Context, Effect, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { Call } from "./Call.ts"
 import type { GatewayError } from "./GatewayError.ts"
 import type { Target } from "./Target.ts"

@@ -9,9 +9,22 @@
  *
  * Times are monotonic milliseconds of the clock that was in scope when the pipeline was made: a wall clock that jumps moves no deadline.
  */
-import { Cause, Clock, Effect, Exit, Match } from "effect"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Match from "effect/Match"
 import { Attempt, type Outcome } from "./Attempt.ts"
-import { type Attempted, type Call, type Denied, type Incoming, type Rejected, type Settled, decisionHeaders } from "./Call.ts"
+import {
+  type Attempted,
+  type Call,
+  type Denied,
+  type Incoming,
+  type Rejected,
+  type Settled,
+  type Underway,
+  decisionHeaders
+} from "./Call.ts"
 import type { Compiled, Plan } from "./Compile.ts"
 import type { Failure } from "./Failure.ts"
 import { denied, failed, type GatewayError, refuse } from "./GatewayError.ts"
@@ -68,7 +81,7 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
   }
 
   /** Writes down what an attempt came to, on every way out of it. */
-  const conclude = (call: Call, target: Target, startedAt: number, probe: boolean, outcome: Outcome): Attempted => {
+  const conclude = (call: Call, { probe, startedAt, target }: Underway, outcome: Outcome): Attempted => {
     const endedAt = now()
     health.report(target.identity, verdictOf(outcome.failure?.class), endedAt)
     const attempted: Attempted = {
@@ -89,7 +102,7 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
     return attempted
   }
 
-  /** The attempt, where a layer that throws instead of giving an Effect dies like any other, under its finalizer. */
+  /** The attempt, where a layer that throws instead of giving an Effect dies like any other, within its call. */
   const started = (call: Call, target: Target, commitBy: number): Effect.Effect<Outcome> => {
     try {
       return attempt.run(call, target, { commitBy })
@@ -120,25 +133,26 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
       health.report(target.identity, "neutral", startedAt)
       return reject(call, { _tag: "Rejected", target: target.name, by: "budget", error: held.error })
     }
-    return Effect.flatMap(
-      Effect.onExit(started(call, target, commitBy), (exit) => {
-        if (Exit.isSuccess(exit)) return Effect.void
-        conclude(call, target, startedAt, probe, {
-          failure: Exit.hasInterrupts(exit) ? cancelled : { class: "malformed", message: "the gateway failed while handling the answer" },
-          committed: call.incoming.reply.begun,
-          status: undefined,
-          usage: undefined,
-          firstTokenAt: undefined,
-          losses: []
-        })
-        return ledger.settle(held, undefined)
-      }),
-      (outcome) => {
-        const attempted = conclude(call, target, startedAt, probe, outcome)
-        return andThen(ledger.settle(held, attempted.nanoDollars), () => Effect.succeed(attempted))
-      }
-    )
+    const underway: Underway = { target, startedAt, probe, held }
+    call.underway.push(underway)
+    return andThen(started(call, target, commitBy), (outcome) => {
+      call.underway.splice(call.underway.indexOf(underway), 1)
+      const attempted = conclude(call, underway, outcome)
+      return andThen(ledger.settle(held, attempted.nanoDollars), () => Effect.succeed(attempted))
+    })
   }
+
+  /** Ends what was under way when its call was given up: an attempt that was sent may have been billed, so it settles as estimated. */
+  const abandon = (call: Call, failure: Failure): Effect.Effect<void> =>
+    Effect.forEach(
+      call.underway.splice(0),
+      (underway) => {
+        const { begun: committed } = call.incoming.reply
+        conclude(call, underway, { failure, committed, status: undefined, usage: undefined, firstTokenAt: undefined, losses: [] })
+        return ledger.settle(underway.held, undefined)
+      },
+      { discard: true }
+    )
 
   const tryTarget = (call: Call, target: Target, commitBy: number): Effect.Effect<Settled> => {
     const startedAt = now()
@@ -331,7 +345,8 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
       time,
       began,
       attempts: [],
-      rejections: []
+      rejections: [],
+      underway: []
     }
     return Effect.onExit(
       Effect.flatMap(steps[decision.route]!(call, Infinity), (settled) =>
@@ -342,29 +357,31 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
           finish(call, exit.value)
           return Effect.void
         }
-        gone(call, exit)
-        return Exit.hasInterrupts(exit) ? Effect.void : Effect.logError(`call ${call.id} failed inside the gateway`, exit.cause)
+        return Exit.hasInterrupts(exit)
+          ? Effect.map(abandon(call, cancelled), () => gone(call, "cancelled", failed("", cancelled)))
+          : Effect.flatMap(abandon(call, { class: "malformed", message: "the gateway failed while handling the answer" }), () => {
+              const error = refuse("internal_error", "the gateway has failed; its log says why")
+              answer(call.incoming, error, decisionHeaders(call, undefined, call.attempts.length))
+              gone(call, "failed", error)
+              return Effect.logError(`call ${call.id} failed inside the gateway`, exit.cause)
+            })
       }
     )
   }
 
-  /** The caller has gone, or something of ours has thrown. */
-  const gone = (call: Call, exit: Exit.Exit<Settled>): void => {
-    const interrupted = Exit.hasInterrupts(exit)
-    const error = interrupted ? failed("", cancelled) : refuse("internal_error", "the gateway has failed; its log says why")
-    if (!interrupted) answer(call.incoming, error, decisionHeaders(call, undefined, call.attempts.length))
+  /** Records a call that did not come to its end: its caller has gone, or something of ours has thrown. */
+  const gone = (call: Call, ending: "cancelled" | "failed", error: GatewayError): void =>
     recorder.record({
       time: call.time,
       id: call.id,
       api: call.api,
-      ending: interrupted ? "cancelled" : "failed",
+      ending,
       status: error.status,
       durationMillis: now() - call.began,
       error,
       call,
       served: undefined
     })
-  }
 
   const pipeline: Pipeline = {
     compiled,

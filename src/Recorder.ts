@@ -3,7 +3,8 @@
  *
  * `record` is synchronous and must be cheap: a layer that writes somewhere slow keeps a buffer. The JSON form of a record is the access line.
  */
-import { Context, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 import type { Attempted, Call } from "./Call.ts"
 import { summary } from "./Decision.ts"
 import type { GatewayError } from "./GatewayError.ts"
@@ -37,6 +38,17 @@ export class Recorder extends Context.Service<
 >()("turnout/Recorder") {
   /** Hands every record to `f`. */
   static readonly layerOf = (f: (record: CallRecord) => void) => Layer.succeed(Recorder, { record: f })
+}
+
+let lastTime = -1
+let lastIso = ""
+/** Calls of one millisecond share the text of their time. */
+const isoOf = (time: number): string => {
+  if (time !== lastTime) {
+    lastTime = time
+    lastIso = new Date(time).toISOString()
+  }
+  return lastIso
 }
 
 /** JSON of a number of milliseconds, to a hundredth. */
@@ -79,7 +91,7 @@ const attemptLine = ({
  * Written as text at once: an object that is only made to be stringified costs three times as much.
  */
 export const toLine = ({ api, call, durationMillis, ending, error, id, served, status, time }: CallRecord): string => {
-  let line = `{"time":"${new Date(time).toISOString()}","id":${quote(id)},"api":"${api}","ending":"${ending}","status":${status},"duration_ms":${millis(durationMillis)}`
+  let line = `{"time":"${isoOf(time)}","id":${quote(id)},"api":"${api}","ending":"${ending}","status":${status},"duration_ms":${millis(durationMillis)}`
   if (call !== undefined) {
     const { ask, attempts, caller, compiled, decision, rejections } = call
     line += `,"policy":"${compiled.shortHash}","key":${quote(caller.key)},"model":${quote(ask.model)},"stream":${ask.stream}`

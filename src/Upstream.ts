@@ -3,7 +3,7 @@
  *
  * Callbacks and not a stream, because this is the innermost loop of the gateway and nothing composes here: `Exchange.ts` is its only user.
  */
-import { Context } from "effect"
+import * as Context from "effect/Context"
 
 export interface UpstreamRequest {
   /** Scheme, host and port. */

@@ -7,7 +7,7 @@ import type { FailureClass } from "../src/Failure.ts"
 import { refuse } from "../src/GatewayError.ts"
 import { Health } from "../src/Health.ts"
 import { Keys } from "../src/Keys.ts"
-import { Ledger } from "../src/Ledger.ts"
+import { Ledger, type Refusal, type Reservation } from "../src/Ledger.ts"
 import { make } from "../src/Pipeline.ts"
 import type { PolicyEncoded, StrategyEncoded } from "../src/Policy.ts"
 import { type CallRecord, Recorder } from "../src/Recorder.ts"
@@ -272,11 +272,17 @@ const linked = Effect.fnUntraced(function* (
   const records: Array<CallRecord> = []
   const ledger = { reserved: 0, settled: 0 }
   const counting = Layer.succeed(Ledger, {
-    reserve: (call, target) =>
-      Effect.map(more.ledger?.reserve(call, target) ?? Effect.succeed({ _tag: "Reservation" as const, nanoDollars: 0 }), (held) => {
+    reserve: (call, target) => {
+      const count = (held: Reservation | Refusal): Reservation | Refusal => {
         if (held._tag === "Reservation") ledger.reserved++
         return held
-      }),
+      }
+      const held = more.ledger?.reserve(call, target) ?? Effect.succeed<Reservation>({ _tag: "Reservation", nanoDollars: 0 })
+      // What is known at once stays known at once, as it is with a ledger in memory.
+      return Exit.isExit(held) && Exit.isSuccess(held)
+        ? Effect.succeed(count(held.value as Reservation | Refusal))
+        : Effect.map(held, count)
+    },
     settle: () => Effect.sync(() => void ledger.settled++),
     release: () => Effect.void
   })

@@ -74,8 +74,12 @@ const numbers = [
 
 /** Texts as they occur in requests and policies, the awkward ones among them. */
 export const text = fc.oneof(fc.constantFrom(...texts), fc.string({ unit: "binary", maxLength: 6 }))
-/** Finite numbers of any size. */
-export const number = fc.oneof(fc.constantFrom(...numbers), fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true }))
+/** Finite numbers of any size; not -0, which the canonical form of a policy prints as 0. */
+export const number = fc.oneof(
+  fc.constantFrom(...numbers),
+  fc.integer(),
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0)
+)
 
 /** Picks by number, so that what is picked from can depend on what was generated before. */
 const pick = <A>(from: ReadonlyArray<A>, n: number): A => from[n % from.length]!

@@ -1,8 +1,9 @@
 /**
  * `turnout build`: the canonical JSON of a policy, and its hash.
  */
-import { Effect } from "effect"
-import { Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import { canonical } from "../../src/Policy.ts"
 import { compiled } from "../Policies.ts"
 import { orSay, policyArgument, policyFile, say, tell } from "./shared.ts"

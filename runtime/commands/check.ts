@@ -1,8 +1,9 @@
 /**
  * `turnout check`: every finding, and an exit status for CI.
  */
-import { Effect } from "effect"
-import { Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import { hash } from "../../src/Policy.ts"
 import { judge } from "../Policies.ts"
 import { answerNo, orSay, policyArgument, policyFile, say } from "./shared.ts"

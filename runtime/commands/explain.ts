@@ -3,8 +3,10 @@
  */
 import { readFileSync } from "node:fs"
 import { text } from "node:stream/consumers"
-import { Effect, Schema } from "effect"
-import { Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import { fallbackApi } from "../../src/Apis.ts"
 import { explain as explainCall } from "../../src/Explain.ts"
 import { local } from "../../src/Keys.ts"

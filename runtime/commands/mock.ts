@@ -1,8 +1,10 @@
 /**
  * `turnout mock`: the mock provider by itself.
  */
-import { Effect, Schema } from "effect"
-import { Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import { start } from "../Mock.ts"
 import { orSay, tell } from "./shared.ts"
 

@@ -1,8 +1,9 @@
 /**
  * What the commands have in common: the policy argument, and how a command says that it has failed.
  */
-import { Effect, Option } from "effect"
-import { Argument } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Argument from "effect/cli/Argument"
 import { find, NoPolicy } from "../Policies.ts"
 
 export const policyArgument = Argument.String("policy").pipe(

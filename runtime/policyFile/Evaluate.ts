@@ -2,7 +2,8 @@
  * Evaluates a policy file that is code, in a worker of its own (`policyWorker.ts`), which is killed when it is done, late or no longer
  * wanted.
  */
-import { Duration, Effect } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import { Worker } from "node:worker_threads"
 import { fileURLToPath, pathToFileURL } from "node:url"
 

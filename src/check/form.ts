@@ -1,7 +1,8 @@
 /**
  * Faults of form, in the author's words: what the schema's issues say, with the known fields and cases to suggest from.
  */
-import { SchemaAST, SchemaIssue } from "effect"
+import * as SchemaAST from "effect/SchemaAST"
+import * as SchemaIssue from "effect/SchemaIssue"
 import type { Found } from "../Check.ts"
 import { type Path, placeOf } from "../Finding.ts"
 import { didYouMean } from "../Suggest.ts"

@@ -1,7 +1,7 @@
 /**
  * A call as the request that a target is sent: patched bytes where it speaks the caller's dialect, an encoded `Conversation` where it does not.
  */
-import { Result } from "effect"
+import * as Result from "effect/Result"
 import type { Call } from "../Call.ts"
 import type { BadField, Loss } from "../Dialect.ts"
 import type { Conversation } from "../Conversation.ts"
@@ -57,7 +57,7 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((c
       // An allow-list by construction: nothing of the caller's headers goes on.
       headers: Object.entries({
         "content-type": "application/json",
-        "accept-encoding": "identity",
+
         "user-agent": "turnout",
         ...target.dialect.headers(key)
       }).flat(),

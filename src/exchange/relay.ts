@@ -4,7 +4,7 @@
  * A relay decides when the answer commits. A whole answer commits when it has arrived, within the size limit, and parses; a stream at its first content. Before
  * that nothing leaves, so a cut, an empty body, or an error inside a 200 can still fail over.
  */
-import { Result } from "effect"
+import * as Result from "effect/Result"
 import type { Call } from "../Call.ts"
 import type { StreamEvent, Usage } from "../Conversation.ts"
 import type { AnswerContext, Loss, SseEvent, StreamEncoder } from "../Dialect.ts"

@@ -111,6 +111,7 @@ describe("serve", () => {
     assert.match(metrics, /^turnout_attempts_total\{.*target="one".*\} 1$/m)
     assert.match(metrics, /^turnout_call_duration_seconds_count 1$/m)
     // Standard output holds access lines and nothing else.
+    await until(() => cli.lines().length > 0, "the access line")
     assert.strictEqual(cli.lines().length, 1)
   })
 

@@ -3,7 +3,7 @@
  *
  * Blocks that only Claude's own tools produce become `Foreign` parts, in their place, so that the caller's dialect can say what it leaves out.
  */
-import { Result } from "effect"
+import * as Result from "effect/Result"
 import type { Answer, Extra, Part, StopReason } from "../../Conversation.ts"
 import type { Failure } from "../../Failure.ts"
 import { malformed } from "../failures.ts"

@@ -4,7 +4,7 @@
  * Strict about shape, lenient about novelty: a known field of the wrong type is a `BadField`, as it would be a 400 at the provider; a field that is not
  * known becomes an `Extra`, so that it is reported and not forgotten. `null` is absence everywhere, as in the provider's own schema.
  */
-import { Result } from "effect"
+import * as Result from "effect/Result"
 import type { BadField } from "../../Dialect.ts"
 import type { CacheHint, Conversation, Effort, Format, Sampling, Setting, Tool, ToolChoice } from "../../Conversation.ts"
 import { field, isObject, textAt } from "../json.ts"

@@ -4,7 +4,7 @@
  * A caller of the same dialect never comes here, since the bytes are patched and forwarded. A conversation that was decoded from this
  * dialect encodes to what was asked all the same, its unknown top-level fields included.
  */
-import { Result } from "effect"
+import * as Result from "effect/Result"
 import type { Loss, SseEvent, StreamDecoder, TargetModel } from "../../Dialect.ts"
 import type { Answer, Conversation, Format, Message, Part, Source, StopReason, StreamEvent, ToolChoice } from "../../Conversation.ts"
 import type { Failure } from "../../Failure.ts"
