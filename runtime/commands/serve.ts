@@ -166,13 +166,6 @@ const reloads = (
     )
   })
 
-const lastWord = Effect.addFinalizer(() =>
-  Effect.sync(() => {
-    process.exitCode = 0
-    tell("stopped")
-  })
-)
-
 /** A second signal does not wait. */
 const secondSignal = Effect.addFinalizer(() =>
   Effect.sync(() => {
@@ -203,7 +196,14 @@ export const serve = Command.make(
     orSay(
       Effect.scoped(
         Effect.gen(function* () {
-          yield* lastWord
+          let serving = false
+          yield* Effect.addFinalizer(() =>
+            Effect.sync(() => {
+              if (!serving) return
+              process.exitCode = 0
+              tell("stopped")
+            })
+          )
           const setMocks = yield* mocks
           const found = yield* source(policy)
           const { compiled: first, file, name } = found
@@ -221,6 +221,7 @@ export const serve = Command.make(
             idleMillis: idleTimeout * 1_000,
             drainMillis: drain * 1_000
           })
+          serving = true
           yield* secondSignal
           warnOfMissingKeys(first)
           const rest = file === undefined ? Effect.never : yield* reloads(resolve(file), found, gateway, setMocks)

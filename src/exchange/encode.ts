@@ -57,7 +57,7 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((c
       // An allow-list by construction: nothing of the caller's headers goes on.
       headers: Object.entries({
         "content-type": "application/json",
-
+        "accept-encoding": "identity",
         "user-agent": "turnout",
         ...target.dialect.headers(key)
       }).flat(),
