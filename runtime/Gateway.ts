@@ -73,7 +73,10 @@ export const start = (compiled: Compiled, options: GatewayOptions): Effect.Effec
     let ready = true
 
     const control = yield* Control.make({ pipeline: () => pipeline, ready: () => ready })
-    const plane = Http.make({ pipeline: () => pipeline, control }, { maxBodyBytes: options.maxBodyBytes, localOnly: true })
+    const plane = Http.make(
+      { pipeline: () => pipeline, control },
+      { maxBodyBytes: options.maxBodyBytes, localOnly: true, stallMillis: Math.max(options.firstByteMillis, options.idleMillis) + 30_000 }
+    )
     const address = yield* listen(plane.server, host, options.port)
     yield* Effect.addFinalizer(() =>
       Effect.promise(async () => {

@@ -51,7 +51,7 @@ export const checkBody = (headers: IncomingHttpHeaders, maxBodyBytes: number): G
     )
   }
   const charset = type === "application/json" ? undefined : /charset\s*=\s*"?([^\s;"]+)/i.exec(type)?.[1]
-  if (charset !== undefined && charset.toLowerCase() !== "utf-8")
+  if (charset !== undefined && !/^utf-?8$/i.test(charset))
     return refuse("unsupported_media_type", `the charset \`${charset.slice(0, 40)}\` is not taken: JSON is UTF-8`)
   const encoding = headers["content-encoding"]
   if (encoding !== undefined && encoding !== "identity")
@@ -75,7 +75,7 @@ export const secretOf = (headers: IncomingHttpHeaders): string | undefined | Gat
   }
   for (const name of keyHeaders) {
     const value = headers[name]
-    if (value === undefined) continue
+    if (value === undefined || value === "") continue
     if (typeof value !== "string" || (secret !== undefined && secret !== value))
       return refuse("conflicting_keys", "the request carries two keys that differ: send one")
     secret = value

@@ -5,9 +5,12 @@
  * its call's fibre. Everything that is not an API of the data plane goes to the control plane on the same port.
  */
 import { randomBytes } from "node:crypto"
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http"
+import type { Duplex } from "node:stream"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import { apis, fallbackApi } from "../src/Apis.ts"
 import type { Api, Incoming } from "../src/Call.ts"
 import { type GatewayError, refuse } from "../src/GatewayError.ts"
@@ -20,6 +23,8 @@ export interface HttpOptions {
   readonly maxBodyBytes: number
   /** Without keys, requests of other hosts and pages are refused. */
   readonly localOnly: boolean
+  /** How long a connection may stand still, longer than any wait for a provider. */
+  readonly stallMillis: number
 }
 
 /** What the data plane serves. */
@@ -65,6 +70,9 @@ export interface DataPlane {
   readonly drain: (millis: number) => Promise<number>
 }
 
+/** Standard output belongs to the access log, so what goes wrong inside is told on standard error. */
+const fork = Effect.runForkWith(Context.make(Logger.LogToStderr, true) as Context.Context<never>)
+
 const isError = (value: string | GatewayError | undefined): value is GatewayError => typeof value === "object"
 
 /** Ids of calls whose callers name none: unique among processes by their beginning, within one by counting. A random one each would cost ten times as much. */
@@ -72,6 +80,8 @@ const prefix = `req_${randomBytes(9).toString("base64url")}_`
 let made = 0
 // Joined, not added: a rope would be flattened again for every header and line that it goes into.
 const newId = (): string => [prefix, (made++).toString(36)].join("")
+
+const maxHeaderBytes = 16 * 1024
 
 /** Larger bodies than this are not even read to be thrown away. */
 const maxDiscardFactor = 4
@@ -104,7 +114,7 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
           return value === undefined ? null : typeof value === "string" ? value : value.join(", ")
         })
     }
-    const fiber = Effect.runFork(gateway.pipeline().run(incoming))
+    const fiber = fork(gateway.pipeline().run(incoming))
     if (fiber.pollUnsafe() !== undefined) return
     open.add(fiber)
     fiber.addObserver(() => {
@@ -165,10 +175,43 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
     request.on("error", () => {})
   }
 
+  /** What is no HTTP at all still gets an answer in the usual shape, and a line. */
+  const unreadable = (error: Error & { readonly code?: string }, socket: Duplex): void => {
+    if (error.code === "ECONNRESET" || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    const refusal =
+      error.code === "HPE_HEADER_OVERFLOW"
+        ? refuse("headers_too_large", `the headers are larger than ${maxHeaderBytes} bytes`)
+        : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+          ? refuse("request_timeout", "the request took too long to arrive")
+          : refuse("malformed_http", "the request is not valid HTTP/1.1")
+    let begun = false
+    const reply: Reply = {
+      get begun() {
+        return begun
+      },
+      begin: (status, headers) => {
+        begun = true
+        let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\nconnection: close\r\n`
+        for (let i = 0; i < headers.length; i += 2) head += `${headers[i]!}: ${headers[i + 1]!}\r\n`
+        socket.write(`${head}\r\n`)
+      },
+      write: (chunk) => socket.write(chunk),
+      end: (chunk) => void socket.end(chunk),
+      onDrain: (resume) => void socket.once("drain", resume)
+    }
+    gateway.pipeline().refuse({ id: newId(), api: fallbackApi, secret: undefined, parse: () => refusal, reply }, refusal)
+  }
+
   const server = createServer(
-    { requestTimeout: 120_000, headersTimeout: 30_000, keepAliveTimeout: 75_000, maxHeaderSize: 16 * 1024 },
+    { requestTimeout: 120_000, headersTimeout: 30_000, keepAliveTimeout: 75_000, maxHeaderSize: maxHeaderBytes },
     handle
   )
+  server.on("clientError", unreadable)
+  // A reader who takes nothing of a whole answer holds its memory: a socket on which nothing moves for longer than any call may wait is closed.
+  server.timeout = options.stallMillis
   return {
     server,
     drain: async (millis) => {

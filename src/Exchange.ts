@@ -15,7 +15,7 @@ import { Attempt, type Limits, type Outcome } from "./Attempt.ts"
 import { type Call, decisionHeaders, lossHeader } from "./Call.ts"
 import type { Usage } from "./Conversation.ts"
 import type { Loss } from "./Dialect.ts"
-import { encoderOf } from "./exchange/encode.ts"
+import { encoderOf, type Ready } from "./exchange/encode.ts"
 import { relayOf, type Relay, type Transfer } from "./exchange/relay.ts"
 import type { Failure } from "./Failure.ts"
 import { failed } from "./GatewayError.ts"
@@ -48,6 +48,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
   readonly losses: Array<Loss>
   usage: Usage | undefined = undefined
 
+  readonly #redact: (failure: Failure) => Failure
   readonly #options: ExchangeOptions
   readonly #now: () => number
   readonly #open: Set<OpenTransfer>
@@ -69,7 +70,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
     call: Call,
     target: Target,
     limits: Limits,
-    losses: ReadonlyArray<Loss>,
+    { losses, redact }: Ready,
     options: ExchangeOptions,
     now: () => number,
     open: Set<OpenTransfer>,
@@ -78,6 +79,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
     this.call = call
     this.target = target
     this.losses = [...losses]
+    this.#redact = redact
     this.maxAnswerBytes = options.maxAnswerBytes
     this.#options = options
     this.#now = now
@@ -154,8 +156,9 @@ class OpenTransfer implements Transfer, UpstreamSink {
     this.#settle(undefined)
   }
 
-  fail(failure: Failure): void {
+  fail(said: Failure): void {
     if (this.#settled) return
+    const failure = this.#redact(said)
     if (this.#committed) this.call.incoming.reply.end(this.call.incoming.api.errorEvent(failed(this.target.name, failure)))
     this.#settle(failure)
     this.abort()
@@ -241,7 +244,7 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
           const encoded = encode(call, target)
           if (encoded._tag === "Impossible") return notSent(encoded.failure)
           return Effect.callback<Outcome>((resume) => {
-            const transfer = new OpenTransfer(call, target, limits, encoded.losses, options, now, open, (outcome) =>
+            const transfer = new OpenTransfer(call, target, limits, encoded, options, now, open, (outcome) =>
               resume(Effect.succeed(outcome))
             )
             transfer.start(upstream.send(encoded.request, transfer))

@@ -39,6 +39,8 @@ const refusals = {
   method_not_allowed: [405, "invalid-request"],
   request_timeout: [408, "invalid-request"],
   body_too_large: [413, "invalid-request"],
+  malformed_http: [400, "invalid-request"],
+  headers_too_large: [431, "invalid-request"],
   unsupported_media_type: [415, "invalid-request"],
   no_target_available: [503, "unavailable"],
   shutting_down: [503, "unavailable"],
@@ -95,6 +97,9 @@ const answers: Record<FailureClass, readonly [status: number, code: string, kind
 /** The stable code of a failure class. */
 export const codeOf = (failure: Failure): string => answers[failure.class][1]
 
+/** A code that says more than its class; `invalid_request_error` and its like are types, which dialects fall back to. */
+const exact = /^(?!.*_error$)[a-z][a-z0-9_]{0,63}$/
+
 /** What the caller is told when `target` has failed and nothing else could answer. */
 export const failed = (target: string, failure: Failure): GatewayError => {
   const [status, code, kind] = answers[failure.class]
@@ -103,8 +108,7 @@ export const failed = (target: string, failure: Failure): GatewayError => {
     // A provider's own client error keeps its status: 413 and 422 say more than 400.
     status: fault && failure.status !== undefined && failure.status >= 400 && failure.status < 500 ? failure.status : status,
     // So does its code, where the provider is more exact than the class.
-    code:
-      failure.class === "bad-request" && failure.code !== undefined && /^[a-z][a-z0-9_]{0,63}$/.test(failure.code) ? failure.code : code,
+    code: failure.class === "bad-request" && failure.code !== undefined && exact.test(failure.code) ? failure.code : code,
     kind,
     message: fault ? failure.message : `target \`${target}\` failed (${failure.class}): ${failure.message}`,
     final: true,

@@ -7,6 +7,8 @@
 
 export interface Member {
   readonly key: string
+  /** Whether the key is spelt with an escape. */
+  readonly escaped: boolean
   /** The bytes of the value are `bytes[start, end)`. */
   readonly start: number
   readonly end: number
@@ -88,6 +90,26 @@ const readKey = (bytes: Uint8Array, start: number, end: number): string => {
   return raw.includes("\\") ? (JSON.parse(`"${raw}"`) as string) : raw
 }
 
+const isEscaped = (bytes: Uint8Array, start: number, end: number): boolean => {
+  for (let i = start; i < end; i++) if (bytes[i] === BACKSLASH) return true
+  return false
+}
+
+/** The first key at any depth, as it is spelt, that has an escape and passes `test`. */
+export const findEscapedKey = (bytes: Uint8Array, test: (raw: string) => boolean): string | undefined => {
+  let at = 0
+  for (;;) {
+    const quote = bytes.indexOf(QUOTE, at)
+    if (quote === -1) return undefined
+    at = skipString(bytes, quote)
+    let next = at
+    while (isSpace(bytes[next]!)) next++
+    if (bytes[next] !== COLON || !isEscaped(bytes, quote + 1, at - 1)) continue
+    const raw = decoder.decode(bytes.subarray(quote + 1, at - 1))
+    if (test(raw)) return raw
+  }
+}
+
 /** Whether the key written in `bytes[start, end)` is `key`, letter for letter; an escaped spelling is not. */
 const isWritten = (bytes: Uint8Array, start: number, end: number, key: string): boolean => {
   if (key.length !== end - start) return false
@@ -112,7 +134,9 @@ export const scan = (bytes: Uint8Array, keys: ReadonlyArray<string> = []): Scan 
     if (bytes[at] !== QUOTE) return { members, duplicate, close: at }
     const end = skipString(bytes, at)
     const likely = keys[members.length]
-    const key = likely !== undefined && isWritten(bytes, at + 1, end - 1, likely) ? likely : readKey(bytes, at + 1, end - 1)
+    const written = likely !== undefined && isWritten(bytes, at + 1, end - 1, likely)
+    const key = written ? likely : readKey(bytes, at + 1, end - 1)
+    const escaped = !written && isEscaped(bytes, at + 1, end - 1)
     at = end
     while (isSpace(bytes[at]!) || bytes[at] === COLON) at++
     const start = at
@@ -124,7 +148,7 @@ export const scan = (bytes: Uint8Array, keys: ReadonlyArray<string> = []): Scan 
       if (seen.has(key)) duplicate ??= key
       seen.add(key)
     }
-    members.push({ key, start, end: at })
+    members.push({ key, escaped, start, end: at })
   }
 }
 

@@ -361,7 +361,9 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
           ? Effect.map(abandon(call, cancelled), () => gone(call, "cancelled", failed("", cancelled)))
           : Effect.flatMap(abandon(call, { class: "malformed", message: "the gateway failed while handling the answer" }), () => {
               const error = refuse("internal_error", "the gateway has failed; its log says why")
-              answer(call.incoming, error, decisionHeaders(call, undefined, call.attempts.length))
+              const { api, reply } = call.incoming
+              if (reply.begun) reply.end(call.ask.stream ? api.errorEvent(error) : undefined)
+              else answer(call.incoming, error, decisionHeaders(call, undefined, call.attempts.length))
               gone(call, "failed", error)
               return Effect.logError(`call ${call.id} failed inside the gateway`, exit.cause)
             })

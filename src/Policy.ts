@@ -159,13 +159,20 @@ export const ProviderSpec = Schema.Struct({
 })
 export type ProviderSpec = typeof ProviderSpec.Type
 
+const Price = Usd.check(
+  Schema.makeFilter(
+    ({ usd }: Usd) =>
+      Math.abs(usd * 1e6 - Math.round(usd * 1e6)) < 1e-6 * Math.max(1, usd) || "at most six decimals of a dollar for a million tokens"
+  )
+)
+
 export const TargetSpec = Schema.Struct({
   provider: Schema.String,
   /** The provider's own name for the model. */
   model: Schema.NonEmptyString,
   region: Schema.optionalKey(Schema.NonEmptyString),
-  /** Dollars for a million tokens. */
-  price: Schema.optionalKey(Schema.Struct({ input: Usd, output: Usd })),
+  /** Dollars for a million tokens, to six decimals: what is finer than a pico-dollar a token would be lost. */
+  price: Schema.optionalKey(Schema.Struct({ input: Price, output: Price })),
   /** The most tokens that an answer may have. */
   maxOutputTokens: Schema.optionalKey(PositiveInt)
 })

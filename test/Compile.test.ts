@@ -60,7 +60,7 @@ describe("decide", () => {
         )
         assert.deepStrictEqual(decision, referenceOf(policy, facts))
       }),
-      { numRuns: 3_000 }
+      { numRuns: 2_000 }
     )
   })
 

@@ -80,7 +80,7 @@ describe("a call", () => {
           if (one.tried!.length > 3) seen.deep++
         }
       }),
-      { numRuns: 2_000 }
+      { numRuns: 1_500 }
     )
   })
 

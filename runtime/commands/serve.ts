@@ -16,7 +16,7 @@ import { gather } from "../AccessLog.ts"
 import { lookedFor, policyFrom, sourceOf } from "../Environment.ts"
 import { type Gateway, GatewayRefused, start } from "../Gateway.ts"
 import { defaults } from "../Live.ts"
-import { startInWorker, type Running } from "../Mock.ts"
+import { type Models, startInWorker, type Running } from "../Mock.ts"
 import { compiled, find, judge } from "../Policies.ts"
 import * as Watch from "../Watch.ts"
 import { version } from "../version.ts"
@@ -26,8 +26,8 @@ const tell = (message: string): void => void process.stderr.write(`${message}\n`
 
 const plural = (n: number, word: string): string => `${n} ${word}${n === 1 ? "" : "s"}`
 
-const describe = (name: string, { hash, routes, targets }: Compiled): string =>
-  `${name}: ${plural(routes.length, "route")}, ${plural(targets.size, "target")}, hash ${hash.slice(0, 12)}`
+const describe = (name: string, { routes, shortHash, targets }: Compiled): string =>
+  `${name}: ${plural(routes.length, "route")}, ${plural(targets.size, "target")}, hash ${shortHash}`
 
 /** A model that a first call may ask for. */
 const exampleModel = ({ models, policy }: Compiled): string => {
@@ -48,31 +48,53 @@ const warnOfMissingKeys = ({ policy }: Compiled): void => {
   }
 }
 
-/** Runs the mock servers that a policy names, and no others. */
+/** Runs the mock servers that a policy names, and no others. One whose settings stay is left alone, and the old ones go on if a new one cannot start. */
 const mocks = Effect.gen(function* () {
-  let running: ReadonlyArray<Running> = []
-  let serving = "[]"
-  const stop = async (): Promise<void> => {
-    for (const mock of running) await mock.close()
-    running = []
-    serving = "[]"
+  interface Mock {
+    readonly settings: string
+    readonly running: Running
   }
-  yield* Effect.addFinalizer(() => Effect.promise(stop))
+  let serving = new Map<string, Mock>()
+  yield* Effect.addFinalizer(() =>
+    Effect.promise(async () => void (await Promise.all([...serving.values()].map(({ running }) => running.close()))))
+  )
+
+  const change = async (compiled: Compiled): Promise<void> => {
+    const next = new Map<string, Mock>()
+    const replaced: Array<{ readonly address: string; readonly mock: Mock }> = []
+    const begin = (address: string, settings: string): Promise<Running> => {
+      const { hostname, port } = new URL(address)
+      return startInWorker({ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port), models: JSON.parse(settings) as Models })
+    }
+    try {
+      for (const { baseUrl, mock } of Object.values(compiled.policy.providers)) {
+        if (baseUrl === undefined || mock === undefined) continue
+        const address = new URL(baseUrl).origin
+        const settings = JSON.stringify(mock)
+        const old = serving.get(address)
+        if (old?.settings === settings) {
+          next.set(address, old)
+          continue
+        }
+        // Two servers cannot have one port, so this one has to go first.
+        if (old !== undefined) {
+          await old.running.close()
+          replaced.push({ address, mock: old })
+        }
+        next.set(address, { settings, running: await begin(address, settings) })
+        tell(`mock     ${address} answers for ${Object.keys(mock).join(", ")}`)
+      }
+    } catch (error) {
+      for (const [address, mock] of next) if (serving.get(address) !== mock) await mock.running.close()
+      for (const { address, mock } of replaced) serving.set(address, { ...mock, running: await begin(address, mock.settings) })
+      throw error
+    }
+    for (const [address, { running }] of serving) if (!next.has(address)) await running.close()
+    serving = next
+  }
   return (compiled: Compiled): Effect.Effect<void, GatewayRefused> =>
     Effect.tryPromise({
-      try: async () => {
-        const wanted = Object.values(compiled.policy.providers).flatMap(({ baseUrl, mock }) =>
-          baseUrl === undefined || mock === undefined ? [] : [{ url: new URL(baseUrl), models: mock }]
-        )
-        if (JSON.stringify(wanted) === serving) return
-        await stop()
-        for (const { models, url } of wanted) {
-          const mock = await startInWorker({ host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port), models })
-          running = [...running, mock]
-          tell(`mock     ${mock.url} answers for ${Object.keys(models).join(", ")}`)
-        }
-        serving = JSON.stringify(wanted)
-      },
+      try: () => change(compiled),
       catch: (error) =>
         new GatewayRefused({ why: `the mock provider cannot start: ${error instanceof Error ? error.message : String(error)}` })
     })
@@ -124,6 +146,8 @@ const reloads = (
     const changes = yield* Queue.sliding<void>(1)
     const again = (): void => void Queue.offerUnsafe(changes, undefined)
     const watcher = yield* Watch.make(again)
+    /** The file has last been something that does not serve. */
+    let refused = false
     // What was watched stays watched: a half-saved file may import less than it will, or nothing.
     const watched = new Set<string>()
     const watchToo = (more: ReadonlyArray<string>): void => {
@@ -138,10 +162,11 @@ const reloads = (
     return Queue.take(changes).pipe(
       Effect.andThen(
         Effect.gen(function* () {
-          const kept = `keeping the policy ${gateway.compiled().hash.slice(0, 12)}`
+          const kept = `keeping the policy ${gateway.compiled().shortHash}`
           const judged = yield* judge(file).pipe(
             Effect.tapError((error) =>
               Effect.sync(() => {
+                refused = true
                 watchToo(error.files)
                 tell(`\nRELOAD FAILED, ${kept}:`)
               })
@@ -149,14 +174,21 @@ const reloads = (
           )
           watchToo(judged.loaded.files)
           if (judged.checked.policy === undefined) {
+            refused = true
             tell(`\nRELOAD REFUSED, ${kept}:`)
             for (const line of judged.lines) tell(line)
             return
           }
           const next = compile(judged.checked.policy)
-          if (next.hash === gateway.compiled().hash) return
+          if (next.hash === gateway.compiled().hash) {
+            if (refused) tell(`the policy is again the one that serves, ${gateway.compiled().shortHash}`)
+            refused = false
+            return
+          }
+          refused = true
           for (const line of judged.lines) tell(line)
-          yield* setMocks(next)
+          yield* setMocks(next).pipe(Effect.tapError(() => Effect.sync(() => tell(`\nRELOAD FAILED, ${kept}:`))))
+          refused = false
           yield* gateway.exchange(next)
           warnOfMissingKeys(next)
           tell(`reloaded ${describe(judged.file, next)}`)

@@ -11,9 +11,15 @@ import type { Secret } from "../Policy.ts"
 import type { Target } from "../Target.ts"
 import type { UpstreamRequest } from "../Upstream.ts"
 
-export type Encoded =
-  | { readonly _tag: "Ready"; readonly request: UpstreamRequest; readonly losses: ReadonlyArray<Loss> }
-  | { readonly _tag: "Impossible"; readonly failure: Failure }
+export interface Ready {
+  readonly _tag: "Ready"
+  readonly request: UpstreamRequest
+  readonly losses: ReadonlyArray<Loss>
+  /** Takes our key out of what a provider says, should it repeat it. */
+  readonly redact: (failure: Failure) => Failure
+}
+
+export type Encoded = Ready | { readonly _tag: "Impossible"; readonly failure: Failure }
 
 /** What is the same for every request to a target. */
 interface Address {
@@ -21,9 +27,22 @@ interface Address {
   readonly path: string
   readonly headers: ReadonlyArray<string>
   readonly missingKey: string | undefined
+  readonly redact: (failure: Failure) => Failure
 }
 
 const none: ReadonlyArray<Loss> = []
+
+/** Dialects take out what looks like a key; only here is it known what the key is. */
+const redactor = (key: string | undefined): ((failure: Failure) => Failure) => {
+  if (key === undefined || key === "") return (failure) => failure
+  const clean = (text: string): string => text.replaceAll(key, "[redacted]")
+  return ({ code, message, param, ...rest }) => ({
+    ...rest,
+    message: clean(message),
+    ...(code === undefined ? {} : { code: clean(code) }),
+    ...(param === undefined ? {} : { param: clean(param) })
+  })
+}
 
 /** Whether the caller itself asked that its stream end with usage. */
 export const wantsUsage = (call: Call): boolean => {
@@ -61,14 +80,15 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((c
         "user-agent": "turnout",
         ...target.dialect.headers(key)
       }).flat(),
-      missingKey: target.key !== undefined && key === undefined ? target.key.env : undefined
+      missingKey: target.key !== undefined && key === undefined ? target.key.env : undefined,
+      redact: redactor(key)
     }
     addresses.set(target, address)
     return address
   }
 
   return (call, target) => {
-    const { headers, missingKey, origin, path } = addressOf(target)
+    const { headers, missingKey, origin, path, redact } = addressOf(target)
     if (missingKey !== undefined) {
       return {
         _tag: "Impossible",
@@ -80,7 +100,7 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((c
     }
     if (target.speaks === call.incoming.api.speaks) {
       const body = patch(call.parsed.bytes, call.parsed.scan, changesFor(call, target))
-      return { _tag: "Ready", request: { origin, path, headers, body }, losses: none }
+      return { _tag: "Ready", request: { origin, path, headers, body }, losses: none, redact }
     }
     let conversation = conversations.get(call)
     if (conversation === undefined) {
@@ -95,6 +115,6 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((c
       model: target.model,
       ...(target.maxOutputTokens === undefined ? {} : { maxOutputTokens: target.maxOutputTokens })
     })
-    return { _tag: "Ready", request: { origin, path, headers, body: JSON.stringify(body) }, losses }
+    return { _tag: "Ready", request: { origin, path, headers, body: JSON.stringify(body) }, losses, redact }
   }
 }

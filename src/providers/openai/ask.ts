@@ -6,7 +6,7 @@
 import type { Ask } from "../../Ask.ts"
 import type { Parsed } from "../../Call.ts"
 import { type GatewayError, refuse } from "../../GatewayError.ts"
-import { scan } from "../../JsonScan.ts"
+import { findEscapedKey, type Scan, scan } from "../../JsonScan.ts"
 import { utf8Length } from "../../Text.ts"
 import { isObject } from "../json.ts"
 
@@ -123,6 +123,20 @@ const textOf = (bytes: Uint8Array): string | undefined => {
   }
 }
 
+const needless = /\\u00[2-7][0-9a-f]/i
+
+/**
+ * A field's name that is spelt with needless escapes: any at the top, a letter's or digit's further down. No client writes one, and the engine cannot
+ * be trusted with it: V8 may read an escaped name as a similar one that it has seen before (nodejs/node#63785), so that what is judged is not what the
+ * provider reads.
+ */
+const oddKey = (text: string, bytes: Uint8Array, { members }: Scan): string | undefined => {
+  if (!text.includes("\\")) return undefined
+  const atTop = members.find((member) => member.escaped)
+  if (atTop !== undefined) return atTop.key
+  return text.includes("\\u00") ? findEscapedKey(bytes, (raw) => needless.test(raw)) : undefined
+}
+
 /** Reads a request's body: refuses what is not the JSON of a request, and whatever a provider could read differently from us. */
 export const parseChat = (bytes: Uint8Array, header: (name: string) => string | null): Parsed | GatewayError => {
   const text = textOf(bytes)
@@ -147,6 +161,13 @@ export const parseChat = (bytes: Uint8Array, header: (name: string) => string | 
       "duplicate_key",
       `\`${found.duplicate.slice(0, 64)}\` stands in the body twice, so readers may disagree on what it says`,
       { param: found.duplicate.slice(0, 64) }
+    )
+  }
+  const odd = oddKey(text, bytes, found)
+  if (odd !== undefined) {
+    return refuse(
+      "invalid_request",
+      `the name \`${odd.slice(0, 64)}\` is written with escapes that it does not need, so readers may disagree on what it says`
     )
   }
   const { messages, model, stream } = json
