@@ -75,7 +75,7 @@ export const start = (compiled: Compiled, options: GatewayOptions): Effect.Effec
     const control = yield* Control.make({ pipeline: () => pipeline, ready: () => ready })
     const plane = Http.make(
       { pipeline: () => pipeline, control },
-      { maxBodyBytes: options.maxBodyBytes, localOnly: true, stallMillis: Math.max(options.firstByteMillis, options.idleMillis) + 30_000 }
+      { maxBodyBytes: options.maxBodyBytes, localOnly: true, stallMillis: options.idleMillis }
     )
     const address = yield* listen(plane.server, host, options.port)
     yield* Effect.addFinalizer(() =>

@@ -70,8 +70,8 @@ export const secretOf = (headers: IncomingHttpHeaders): string | undefined | Gat
   let secret: string | undefined
   const { authorization } = headers
   if (authorization !== undefined) {
-    const bearer = /^Bearer\s+(.+)$/i.exec(authorization)
-    if (bearer !== null) secret = bearer[1]
+    if (authorization.startsWith("Bearer ")) secret = authorization.slice(7).trim() || undefined
+    else secret = /^Bearer\s+(.+)$/i.exec(authorization)?.[1]
   }
   for (const name of keyHeaders) {
     const value = headers[name]

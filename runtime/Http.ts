@@ -23,7 +23,7 @@ export interface HttpOptions {
   readonly maxBodyBytes: number
   /** Without keys, requests of other hosts and pages are refused. */
   readonly localOnly: boolean
-  /** How long a connection may stand still, longer than any wait for a provider. */
+  /** How long a reader may take nothing of an answer that is already whole. */
   readonly stallMillis: number
 }
 
@@ -36,9 +36,11 @@ export interface Gateway {
 
 class HttpReply implements Reply {
   readonly #response: ServerResponse
+  readonly #stallMillis: number
 
-  constructor(response: ServerResponse) {
+  constructor(response: ServerResponse, stallMillis: number) {
     this.#response = response
+    this.#stallMillis = stallMillis
   }
 
   get begun(): boolean {
@@ -54,8 +56,11 @@ class HttpReply implements Reply {
   }
 
   end(chunk?: Uint8Array | string): void {
-    if (chunk === undefined) this.#response.end()
-    else this.#response.end(chunk)
+    const response = this.#response
+    if (chunk === undefined) response.end()
+    else response.end(chunk)
+    // What a slow reader has not taken yet holds memory: it goes when nothing has moved for as long as a provider may be silent.
+    if (response.socket?.writableNeedDrain === true) response.setTimeout(this.#stallMillis, () => response.destroy())
   }
 
   onDrain(resume: () => void): void {
@@ -96,7 +101,9 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
     const id = requestIdOf(request.headers) ?? newId()
     if (error.code === "shutting_down" || Number(request.headers["content-length"]) > options.maxBodyBytes * maxDiscardFactor)
       response.shouldKeepAlive = false
-    gateway.pipeline().refuse({ id, api, secret: undefined, parse: () => error, reply: new HttpReply(response) }, error)
+    gateway
+      .pipeline()
+      .refuse({ id, api, secret: undefined, parse: () => error, reply: new HttpReply(response, options.stallMillis) }, error)
     // What is still coming of the body is thrown away, so that the client reads our answer and not a reset.
     request.resume()
   }
@@ -107,7 +114,7 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
       id: requestIdOf(headers) ?? newId(),
       api,
       secret,
-      reply: new HttpReply(response),
+      reply: new HttpReply(response, options.stallMillis),
       parse: () =>
         api.parse(bytes, (name) => {
           const value = headers[name]
@@ -117,12 +124,11 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
     const fiber = fork(gateway.pipeline().run(incoming))
     if (fiber.pollUnsafe() !== undefined) return
     open.add(fiber)
-    fiber.addObserver(() => {
-      open.delete(fiber)
-      if (open.size === 0) for (const resume of waiting.splice(0)) resume()
-    })
+    // Comes once for every response, after its last byte or its connection has gone; an interrupted call has its record by then.
     response.on("close", () => {
       if (!response.writableFinished) fiber.interruptUnsafe()
+      open.delete(fiber)
+      if (open.size === 0) for (const resume of waiting.splice(0)) resume()
     })
   }
 
@@ -177,7 +183,8 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
 
   /** What is no HTTP at all still gets an answer in the usual shape, and a line. */
   const unreadable = (error: Error & { readonly code?: string }, socket: Duplex): void => {
-    if (error.code === "ECONNRESET" || !socket.writable) {
+    // One who hangs up in the middle of a request waits for no answer.
+    if (error.code === "ECONNRESET" || error.code === "HPE_INVALID_EOF_STATE" || !socket.writable) {
       socket.destroy()
       return
     }
@@ -186,7 +193,7 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
         ? refuse("headers_too_large", `the headers are larger than ${maxHeaderBytes} bytes`)
         : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
           ? refuse("request_timeout", "the request took too long to arrive")
-          : refuse("malformed_http", "the request is not valid HTTP/1.1")
+          : refuse("malformed_http", "the request is not valid HTTP")
     let begun = false
     const reply: Reply = {
       get begun() {
@@ -210,8 +217,6 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
     handle
   )
   server.on("clientError", unreadable)
-  // A reader who takes nothing of a whole answer holds its memory: a socket on which nothing moves for longer than any call may wait is closed.
-  server.timeout = options.stallMillis
   return {
     server,
     drain: async (millis) => {

@@ -1,7 +1,6 @@
 /**
  * The `turnout` command line. Each command is one file in `commands/`; the layers of the gateway meet in `Live.ts`.
  */
-import "effect/schema/SchemaJITCompiler/enable"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Cause from "effect/Cause"

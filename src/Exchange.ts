@@ -57,9 +57,9 @@ class OpenTransfer implements Transfer, UpstreamSink {
   #relay: Relay | undefined = undefined
   #status: number | undefined = undefined
   #commitBy: number
-  #quietSince: number
-  /** Something has come since the last look: the clock is read by the looking fibre, not once per chunk. */
-  #heard = false
+  #quietSince = 0
+  /** Something has come since the last look, as the beginning has: the clock is read by the looking fibre, not once per chunk. */
+  #heard = true
   #paused = false
   #committed = false
   #firstTokenAt: number | undefined = undefined
@@ -86,7 +86,6 @@ class OpenTransfer implements Transfer, UpstreamSink {
     this.#open = open
     this.#resume = resume
     this.#commitBy = limits.commitBy
-    this.#quietSince = now()
   }
 
   start(upstream: UpstreamCall): void {
@@ -127,7 +126,8 @@ class OpenTransfer implements Transfer, UpstreamSink {
   commit(contentType: string, more: ReadonlyArray<string>): void {
     if (this.#committed) return
     this.#committed = true
-    this.#firstTokenAt = this.#now()
+    // An answer that comes whole has no first token.
+    if (this.call.ask.stream) this.#firstTokenAt = this.#now()
     const { call } = this
     const headers = decisionHeaders(call, this.target, call.attempts.length + 1)
     headers.push("content-type", contentType, ...more)

@@ -273,7 +273,7 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
 
   const finish = (call: Call, settled: Settled): void => {
     const error = errorOf(call, settled)
-    const ended = now() - call.began
+    const ended = settled._tag === "Attempted" ? settled.endedMillis : now() - call.began
     if (error !== undefined) answer(call.incoming, error, decisionHeaders(call, undefined, call.attempts.length))
     const committed = settled._tag === "Attempted" && settled.committed
     recorder.record({

@@ -72,6 +72,8 @@ describe("requests that are refused", () => {
       "duplicate_key",
       { param: "model" }
     ],
+    ["a name that is escaped for no reason", { body: good.replace(`"model"`, String.raw`"mod\u0065l"`) }, 400, "invalid_request", {}],
+    ["such a name further down", { body: good.replace(`"role"`, String.raw`"r\u006fle"`) }, 400, "invalid_request", {}],
     ["two keys that no rule reads", { body: `{"model":"one","messages":[],"x":1,"x":2}` }, 400, "duplicate_key", { param: "x" }],
     ["a body of 33 MiB", { body: Buffer.concat(large) }, 413, "body_too_large"],
     ["a body of 33 MiB, chunked", { body: large }, 413, "body_too_large"],
@@ -254,7 +256,7 @@ describe("requests that are fine although they look odd", () => {
     ["the prefix of a drop-in", { path: "/openai/v1/chat/completions" }],
     ["the same key in two headers", { headers: { authorization: "Bearer same", "x-api-key": "same" } }],
     ["a chunked body", { body: [good.slice(0, 10), good.slice(10)] }],
-    ["escaped keys", { body: good.replace(`"model"`, String.raw`"mod\u0065l"`) }]
+    ["escapes that names need", { body: good.replace(`"model"`, String.raw`"metadata":{"caf\u00e9 \"x\"":"1"},"model"`) }]
   ]
   for (const [name, sent] of table) {
     it(name, async () => {
@@ -292,7 +294,9 @@ describe("by hand on the socket", () => {
       await until(closed, "the connection to be closed")
       assert.strictEqual(statusOf(heard()), 400, heard())
       assert.strictEqual(heard().match(/HTTP\/1\.1/g)?.length, 1)
+      assert.include(heard(), `"code":"malformed_http"`)
       assert.strictEqual(one.heard.length, 0)
+      assert.deepInclude(gateway.lines[0], { ending: "refused", status: 400, error: "malformed_http" })
       assert.notInclude(heard(), "X-Evil")
       await stillServes(gateway)
     })
@@ -304,6 +308,7 @@ describe("by hand on the socket", () => {
     socket.write(`${head([`X-Long: ${"x".repeat(20_000)}`, `Content-Length: ${length}`])}\r\n\r\n${good}`)
     await until(closed, "the connection to be closed")
     assert.strictEqual(statusOf(text()), 431)
+    assert.include(text(), `"code":"headers_too_large"`)
     assert.strictEqual(one.heard.length, 0)
     await stillServes(gateway)
   })
