@@ -255,7 +255,7 @@ table("references", {
   ],
   "a mock that is well": [openai({ baseUrl: "http://localhost:8081/v1", mock: { m: {} } })],
   "a key over plain http": [
-    openai({ baseUrl: "http://proxy.example/v1", key: { env: "K" } }),
+    openai({ baseUrl: "http://gate.example/v1", key: { env: "K" } }),
     ["warning", "key-in-clear", "providers.openai.baseUrl", "the key of `openai` crosses the network unencrypted", "use https"]
   ],
   "a key over plain http to this machine": [openai({ baseUrl: "http://127.0.0.1:9/v1", key: { env: "K" } })],

@@ -158,7 +158,7 @@ describe("the laws", () => {
   const first = (of: ReadonlyArray<StrategyEncoded>, on?: ReadonlyArray<(typeof failures)[number]>): StrategyEncoded => ({
     _tag: "First",
     of: of as [StrategyEncoded],
-    ...(on === undefined ? {} : { on: on as any })
+    ...(on === undefined ? {} : { on: on as never })
   })
   const deny: StrategyEncoded = { _tag: "Deny", status: 403, code: "not_today", message: "no" }
 
@@ -195,7 +195,7 @@ describe("the laws", () => {
         _tag: "Split",
         by: { fact: "request.id" },
         salt: "s",
-        arms: arms.map((to, i) => ({ name: `arm-${i}`, weight: weights[i]! * scale, to })) as any
+        arms: arms.map((to, i) => ({ name: `arm-${i}`, weight: weights[i]! * scale, to })) as never
       })
       return [split(1), split(100)] as const
     })

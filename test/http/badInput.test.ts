@@ -500,6 +500,16 @@ describe("secrets", () => {
     assert.notInclude(JSON.stringify(answer.headers) + answer.body.toString(), canaries.provider)
   })
 
+  it("a key of no known form is taken out of what a provider says, wherever it stands", async () => {
+    const key = "3f9c0d7a1b2e4f5a8c6d7e8f90a1b2c3"
+    const one = await startUpstream(refusal(400, { message: `The key '${key}' is odd`, code: `odd_${key}`, param: `key.${key}` }))
+    const gateway = await startGateway(policyOver({ one }, { _tag: "Asked" }), { secrets: { ONE_KEY: key } })
+    const answer = await send(gateway, { body: good })
+    assert.strictEqual(answer.status, 400)
+    assert.strictEqual(answer.json["error"].message, "The key '[redacted]' is odd")
+    assert.notInclude(answer.body.toString() + gateway.said(), key)
+  })
+
   it("headers of the provider's answer do not reach the caller", async () => {
     const { gateway, one } = await begin()
     one.plays(

@@ -1,6 +1,6 @@
 /** Failover through the running gateway: what fails before the commit, what fails after it, and what the caller and the access line are told. */
 import { assert, describe, it } from "@effect/vitest"
-import { APIError, type OpenAI } from "openai"
+import { type OpenAI } from "openai"
 import {
   asking,
   body,
@@ -34,6 +34,7 @@ import {
   textBlock,
   until
 } from "./support.ts"
+import { collect, raised, wordsOf } from "./client.ts"
 
 const hello: Array<OpenAI.ChatCompletionMessageParam> = [{ role: "user", content: "Which way?" }]
 const ask = { model: "any", messages: hello }
@@ -45,26 +46,6 @@ const pair = async (first: Script, second: Script = json(completion("from two"))
   const [one, two] = [await startUpstream(first), await startUpstream(second)]
   const gateway = await startGateway(policyOver({ one, two }, both), options)
   return { one, two, gateway }
-}
-
-const collect = async <A>(items: AsyncIterable<A>): Promise<Array<A>> => {
-  const all: Array<A> = []
-  for await (const item of items) all.push(item)
-  return all
-}
-
-const wordsOf = (chunks: ReadonlyArray<OpenAI.ChatCompletionChunk>): string =>
-  chunks.map((chunk) => chunk.choices[0]?.delta.content ?? "").join("")
-
-/** What the client raises. */
-const raised = async (promise: Promise<unknown>): Promise<APIError> => {
-  try {
-    await promise
-  } catch (error) {
-    assert.instanceOf(error, APIError)
-    return error
-  }
-  return assert.fail("expected an error")
 }
 
 describe("a provider that dies", () => {

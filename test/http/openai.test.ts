@@ -3,7 +3,7 @@
  * translated. Judged by what the client returns and by what the provider was sent.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { APIError, APIUserAbortError, type OpenAI } from "openai"
+import { APIUserAbortError, type OpenAI } from "openai"
 import {
   asking,
   body,
@@ -39,6 +39,7 @@ import {
   usage,
   usageChunk
 } from "./support.ts"
+import { collect, raised, wordsOf } from "./client.ts"
 
 type Message = OpenAI.ChatCompletionMessageParam
 
@@ -59,26 +60,6 @@ const person = {
   additionalProperties: false
 }
 const structured = { type: "json_schema", json_schema: { name: "person", strict: true, schema: person } } as const
-
-const collect = async <A>(items: AsyncIterable<A>): Promise<Array<A>> => {
-  const all: Array<A> = []
-  for await (const item of items) all.push(item)
-  return all
-}
-
-const wordsOf = (chunks: ReadonlyArray<OpenAI.ChatCompletionChunk>): string =>
-  chunks.map((chunk) => chunk.choices[0]?.delta.content ?? "").join("")
-
-/** What the client raises. */
-const raised = async (promise: Promise<unknown>): Promise<APIError> => {
-  try {
-    await promise
-  } catch (error) {
-    assert.instanceOf(error, APIError)
-    return error
-  }
-  return assert.fail("expected an error")
-}
 
 /** What a client would read off the wire. */
 const wire = (value: unknown): unknown => JSON.parse(JSON.stringify(value))

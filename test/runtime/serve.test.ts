@@ -1,7 +1,7 @@
 /** `turnout serve` as a process: what it prints, what it refuses, how it reloads and how it stops. */
 import { execFile } from "node:child_process"
 import { once } from "node:events"
-import { mkdirSync, renameSync, writeFileSync } from "node:fs"
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { promisify } from "node:util"
@@ -326,6 +326,23 @@ export default policy({
     renameSync(at("parts/chosen.ts~"), at("parts/chosen.ts"))
     await cli.tells(/reloaded[\s\S]*reloaded/)
     assert.strictEqual(await target(cli), "one")
+  })
+
+  it("a folder of imports that is deleted and made again is watched again", async () => {
+    const one = await startUpstream(json(completion("Left")))
+    const at = directory({ "policy.ts": code(one, `import { chosen } from "./parts/chosen.ts"`, "chosen") })
+    const part = (name: string): void => {
+      mkdirSync(at("parts"))
+      writeFileSync(at("parts/chosen.ts"), `export const chosen = "${name}" as const\n`)
+    }
+    part("one")
+    const cli = await startCli(["serve", at("policy.ts"), "--port", "0"], keys)
+    rmSync(at("parts"), { recursive: true })
+    await cli.tells("RELOAD FAILED")
+    assert.strictEqual(await target(cli), "one")
+    part("two")
+    await cli.tells("reloaded")
+    assert.strictEqual(await target(cli), "two")
   })
 
   it("an import that is new is watched from then on, and one that is broken until it is mended", async () => {
