@@ -94,9 +94,6 @@ const answers: Record<FailureClass, readonly [status: number, code: string, kind
   cancelled: [499, "cancelled", "invalid-request"]
 }
 
-/** The stable code of a failure class. */
-export const codeOf = (failure: Failure): string => answers[failure.class][1]
-
 /** A code that says more than its class; `invalid_request_error` and its like are types, which dialects fall back to. */
 const exact = /^(?!.*_error$)[a-z][a-z0-9_]{0,63}$/
 

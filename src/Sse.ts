@@ -9,12 +9,6 @@ import type { SseEvent } from "./Dialect.ts"
 const LF = 0x0a
 const CR = 0x0d
 
-/** An event and the bytes it came in, up to and including its blank line. */
-export interface Framed {
-  readonly event: SseEvent
-  readonly bytes: Uint8Array
-}
-
 // A byte order mark may begin the stream, and is part of the text everywhere else.
 const leading = new TextDecoder("utf-8")
 const following = new TextDecoder("utf-8", { ignoreBOM: true })

@@ -345,6 +345,40 @@ export default policy({
     assert.strictEqual(await target(cli), "two")
   })
 
+  it("a mock that cannot start leaves those that serve as they were", async () => {
+    const listening = async () => {
+      const server = createServer()
+      server.listen(0, "127.0.0.1")
+      await once(server, "listening")
+      return { server, port: (server.address() as AddressInfo).port }
+    }
+    const [free, busy] = [await listening(), await listening()]
+    free.server.close()
+    await once(free.server, "close")
+    afterwards(() => void busy.server.close())
+    const mock = (port: number, perToken: string) => ({
+      dialect: "openai" as const,
+      baseUrl: `http://127.0.0.1:${port}/v1`,
+      mock: { m: { perToken } }
+    })
+    const policy = (providers: PolicyEncoded["providers"]): PolicyEncoded => ({
+      name: "mocks",
+      providers,
+      targets: { one: { provider: "first", model: "m" } },
+      routes: [{ name: "all", to: "one" }]
+    })
+    const { cli, save } = await serving(policy({ first: mock(free.port, "0 millis") }))
+    assert.strictEqual(await target(cli), "one")
+    // The first mock is changed, so it is stopped and started before the second one fails.
+    save(policy({ first: mock(free.port, "1 millis"), second: mock(busy.port, "0 millis") }))
+    await cli.tells("RELOAD FAILED")
+    await cli.tells("the port is in use")
+    assert.strictEqual(await target(cli), "one")
+    save(policy({ first: mock(free.port, "2 millis") }))
+    await cli.tells(/^reloaded/m)
+    assert.strictEqual(await target(cli), "one")
+  })
+
   it("an import that is new is watched from then on, and one that is broken until it is mended", async () => {
     const one = await startUpstream(json(completion("Left")))
     const at = directory({ "policy.ts": code(one, "", `"one"`) })
