@@ -15,7 +15,15 @@ import { silent } from "../src/Reply.ts"
 import { body, failover, parsed } from "./scenarios.ts"
 import { measure } from "./measure.ts"
 
-const served: Outcome = { failure: undefined, committed: true, status: 200, usage: undefined, firstTokenAt: undefined, losses: [] }
+const served: Outcome = {
+  failure: undefined,
+  committed: true,
+  status: 200,
+  usage: undefined,
+  firstTokenAt: undefined,
+  losses: [],
+  unbilled: false
+}
 const overloaded: Outcome = { ...served, failure: { class: "overloaded", message: "no capacity" }, committed: false, status: 503 }
 
 const request = parsed(body(2_000))
@@ -31,8 +39,8 @@ for (const [name, failing] of [
     Layer.succeed(Attempt, { run: (_, target) => (target.name === failing ? bad : good) }),
     // The breaker must go on admitting a target that always fails.
     Health.layer({ failures: Infinity }),
-    Keys.layerLocal,
-    Ledger.layerNone,
+    Keys.layerNames,
+    Ledger.layerMemory,
     Recorder.layerOf(() => void recorded++)
   )
   const pipeline = Effect.runSync(

@@ -103,5 +103,6 @@ export const source = (bytes: Uint8Array, id = "request-1"): FactSource => ({
   id,
   api: fallbackApi.name,
   ask: parsed(bytes).ask,
-  caller: local
+  caller: local,
+  standing: () => ({ spentNanoDollars: 0, limitNanoDollars: 0 })
 })

@@ -1,17 +1,19 @@
 /**
  * The control plane, on the data plane's port: health, readiness, the models that can be asked for, and metrics. Effect's HTTP modules, since nothing here is hot.
  */
-import type { IncomingMessage, ServerResponse } from "node:http"
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { fallbackApi } from "../src/Apis.ts"
 import { refuse } from "../src/GatewayError.ts"
 import type { Pipeline } from "../src/Pipeline.ts"
+import { secretOf } from "./Guard.ts"
 
 export interface ControlOptions {
   readonly pipeline: () => Pipeline
@@ -19,13 +21,19 @@ export interface ControlOptions {
   readonly ready: () => boolean
 }
 
-const models = (pipeline: Pipeline) => ({
-  object: "list",
-  data: [
-    ...pipeline.compiled.models.mentioned.map((name) => ({ id: name, object: "model", created: 0, owned_by: "turnout" })),
-    ...pipeline.compiled.models.list().map(({ name, target }) => ({ id: name, object: "model", created: 0, owned_by: target.provider }))
-  ]
-})
+/** The models that whoever asks may use. */
+const models = ({ compiled, find }: Pipeline, headers: IncomingHttpHeaders) => {
+  const secret = secretOf(headers)
+  const grant = compiled.grants((typeof secret === "object" ? undefined : find(secret)?.class) ?? "")
+  const granted = compiled.models.list().filter(({ target }) => grant(target) === undefined)
+  return {
+    object: "list",
+    data: [
+      ...compiled.models.mentioned.map((name) => ({ id: name, object: "model", created: 0, owned_by: "turnout" })),
+      ...granted.map(({ name, target }) => ({ id: name, object: "model", created: 0, owned_by: target.provider }))
+    ]
+  }
+}
 
 const notFound = HttpServerResponse.text(
   fallbackApi.errorBody(
@@ -41,7 +49,9 @@ export const make = ({
 }: ControlOptions): Effect.Effect<(request: IncomingMessage, response: ServerResponse) => void, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
-    const list = Effect.sync(() => HttpServerResponse.jsonUnsafe(models(pipeline())))
+    const list = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) =>
+      HttpServerResponse.jsonUnsafe(models(pipeline(), headers as IncomingHttpHeaders))
+    )
     const routes = Layer.mergeAll(
       HttpRouter.add("GET", "/healthz", HttpServerResponse.text("ok\n")),
       HttpRouter.add(

@@ -5,11 +5,14 @@
  */
 import { once } from "node:events"
 import type { AddressInfo } from "node:net"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Compiled } from "../src/Compile.ts"
+import { troublesOf } from "../src/Keys.ts"
+import { Ledger } from "../src/Ledger.ts"
 import * as Pipeline from "../src/Pipeline.ts"
 import * as Control from "./Control.ts"
 import { isLoopback } from "./Guard.ts"
@@ -22,8 +25,6 @@ export interface GatewayOptions extends Settings {
   readonly port: number
   readonly maxBodyBytes: number
   readonly drainMillis: number
-  /** Told of what people should know. */
-  readonly tell: (message: string) => void
 }
 
 export class GatewayRefused extends Schema.TaggedError<GatewayRefused>()("GatewayRefused", { why: Schema.String }) {
@@ -38,7 +39,7 @@ export interface Gateway {
   /** The policy that serves now. */
   readonly compiled: () => Compiled
   /** Serves new calls by `compiled`; those under way keep theirs. */
-  readonly exchange: (compiled: Compiled) => Effect.Effect<void>
+  readonly exchange: (compiled: Compiled) => Effect.Effect<void, GatewayRefused>
 }
 
 const listen = (server: Http.DataPlane["server"], host: string, port: number): Effect.Effect<AddressInfo, GatewayRefused> =>
@@ -62,21 +63,26 @@ const listen = (server: Http.DataPlane["server"], host: string, port: number): E
 export const start = (compiled: Compiled, options: GatewayOptions): Effect.Effect<Gateway, GatewayRefused, Scope.Scope> =>
   Effect.gen(function* () {
     const { drainMillis, host, tell } = options
-    if (!isLoopback(host)) {
-      return yield* new GatewayRefused({
-        why: `\`${host}\` can be reached by others, and without keys everybody who reaches the gateway spends your money: listen on 127.0.0.1`
-      })
-    }
     const services = yield* Layer.build(live(options))
-    const link = (next: Compiled) => Effect.provideContext(Pipeline.make(next), services)
+    const ledger = Context.get(services, Ledger)
+    const link = (next: Compiled): Effect.Effect<Pipeline.Pipeline, GatewayRefused> =>
+      Effect.gen(function* () {
+        const keys = Object.keys(next.policy.keys)
+        if (keys.length === 0 && !isLoopback(host)) {
+          return yield* new GatewayRefused({
+            why: `\`${host}\` can be reached by others, and without keys everybody who reaches the gateway spends your money: name \`keys\` in the policy, or listen on 127.0.0.1`
+          })
+        }
+        for (const { message } of troublesOf(next.policy, options.secretOf)) tell(`warning: ${message}`)
+        if (Object.keys(next.policy.budgets).length > 0)
+          yield* Effect.mapError(ledger.open, ({ why }) => new GatewayRefused({ why: `budgets cannot be kept: ${why}` }))
+        return yield* Effect.provideContext(Pipeline.make(next), services)
+      })
     let pipeline = yield* link(compiled)
     let ready = true
 
     const control = yield* Control.make({ pipeline: () => pipeline, ready: () => ready })
-    const plane = Http.make(
-      { pipeline: () => pipeline, control },
-      { maxBodyBytes: options.maxBodyBytes, localOnly: true, stallMillis: options.idleMillis }
-    )
+    const plane = Http.make({ pipeline: () => pipeline, control }, { maxBodyBytes: options.maxBodyBytes, stallMillis: options.idleMillis })
     const address = yield* listen(plane.server, host, options.port)
     yield* Effect.addFinalizer(() =>
       Effect.promise(async () => {

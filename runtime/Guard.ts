@@ -5,7 +5,7 @@
  * web page must not spend money). JSON only, because a browser sends anything else without asking first.
  */
 import type { IncomingHttpHeaders } from "node:http"
-import { type GatewayError, refuse } from "../src/GatewayError.ts"
+import { type GatewayError, missingKey, refuse, unknownKey } from "../src/GatewayError.ts"
 
 /** Whether `host` (no port, IPv6 without brackets) can only be this machine. */
 export const isLoopback = (host: string): boolean =>
@@ -89,4 +89,23 @@ const usable = /^[\x21-\x7e]{1,128}$/
 export const requestIdOf = (headers: IncomingHttpHeaders): string | undefined => {
   const id = headers["x-request-id"]
   return typeof id === "string" && usable.test(id) ? id : undefined
+}
+
+/** What anybody may ask, key or no key: whether the gateway lives and is ready. */
+const open = new Set(["/healthz", "/readyz"])
+
+/**
+ * Refuses a request to the control plane of a gateway with keys that shows no key. Figures are open to this machine, where what gathers them usually
+ * runs.
+ */
+export const checkControl = (
+  path: string,
+  headers: IncomingHttpHeaders,
+  peer: string | undefined,
+  find: (secret: string | undefined) => object | undefined
+): GatewayError | undefined => {
+  if (open.has(path) || (path === "/metrics" && peer !== undefined && isLoopback(peer))) return undefined
+  const secret = secretOf(headers)
+  if (typeof secret === "object") return secret
+  return find(secret) === undefined ? (secret === undefined ? missingKey : unknownKey) : undefined
 }

@@ -17,12 +17,10 @@ import { type GatewayError, refuse } from "../src/GatewayError.ts"
 import type { Pipeline } from "../src/Pipeline.ts"
 import type { Reply } from "../src/Reply.ts"
 import { concat } from "../src/Sse.ts"
-import { checkBody, checkOrigin, requestIdOf, secretOf, tooLarge } from "./Guard.ts"
+import { checkBody, checkControl, checkOrigin, requestIdOf, secretOf, tooLarge } from "./Guard.ts"
 
 export interface HttpOptions {
   readonly maxBodyBytes: number
-  /** Without keys, requests of other hosts and pages are refused. */
-  readonly localOnly: boolean
   /** How long a reader may take nothing of an answer that is already whole. */
   readonly stallMillis: number
 }
@@ -136,13 +134,18 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
     const url = request.url ?? "/"
     const query = url.indexOf("?")
     const api = apis.get(query === -1 ? url : url.slice(0, query))
-    const foreign = options.localOnly ? checkOrigin(request.headers) : undefined
+    // Without keys, requests of other hosts and pages are refused.
+    const foreign = gateway.pipeline().keyed ? undefined : checkOrigin(request.headers)
     if (foreign !== undefined) {
       turnAway(request, response, api ?? fallbackApi, foreign)
       return
     }
     if (api === undefined) {
-      gateway.control(request, response)
+      const pipeline = gateway.pipeline()
+      const path = query === -1 ? url : url.slice(0, query)
+      const refusal = pipeline.keyed ? checkControl(path, request.headers, request.socket.remoteAddress, pipeline.find) : undefined
+      if (refusal === undefined) gateway.control(request, response)
+      else turnAway(request, response, fallbackApi, refusal)
       return
     }
     if (request.method !== "POST") {

@@ -1,16 +1,23 @@
 /**
  * The one place where layers meet: every service of the pipeline, as the gateway runs it.
  */
+import { hash } from "node:crypto"
+import { join } from "node:path"
 import * as Layer from "effect/Layer"
 import * as Exchange from "../src/Exchange.ts"
 import { Health } from "../src/Health.ts"
 import { Keys } from "../src/Keys.ts"
 import { Ledger } from "../src/Ledger.ts"
 import type { Secret } from "../src/Policy.ts"
+import * as LedgerFile from "./LedgerFile.ts"
 import * as AccessLog from "./AccessLog.ts"
 import * as Upstream from "./Upstream.ts"
 
 export interface Settings {
+  /** The folder for what outlives the process; made when a policy needs it. */
+  readonly data: string
+  /** Told of what people should know. */
+  readonly tell: (message: string) => void
   readonly lines: AccessLog.Lines
   readonly secretOf: (secret: Secret) => string | undefined
   readonly connectTimeoutMillis: number
@@ -26,7 +33,7 @@ export const live = (settings: Settings) =>
   Layer.mergeAll(
     Exchange.layer(settings).pipe(Layer.provide(Upstream.layer(settings))),
     Health.layer(),
-    Keys.layerLocal,
-    Ledger.layerNone,
+    Keys.layer(settings.secretOf, (text) => hash("sha256", text)),
+    Ledger.layer.pipe(Layer.provide(LedgerFile.layer({ file: join(settings.data, "ledger.sqlite"), tell: settings.tell }))),
     AccessLog.layer(settings.lines)
   )

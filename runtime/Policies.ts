@@ -5,10 +5,15 @@ import { existsSync } from "node:fs"
 import { relative, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { catalog } from "../src/Catalog.ts"
 import { check, type Checked } from "../src/Check.ts"
 import { type Compiled, compile } from "../src/Compile.ts"
 import { render } from "../src/Finding.ts"
+import type { PriceSource } from "../src/Price.ts"
 import { type Loaded, load, type PolicyFileError } from "./PolicyFile.ts"
+
+/** The list prices that policies are checked and compiled with. */
+export const prices: PriceSource = catalog
 
 /** The files that are looked for where no policy is named, in this order. */
 export const usualNames = ["turnout.ts", "turnout.mts", "turnout.js", "turnout.mjs", "turnout.json", "turnout.yaml", "turnout.yml"] as const
@@ -41,7 +46,7 @@ export interface Judged {
 /** Loads and checks a policy file. */
 export const judge = (file: string): Effect.Effect<Judged, PolicyFileError> =>
   Effect.map(load(file), (loaded) => {
-    const checked = check(loaded.json)
+    const checked = check(loaded.json, prices)
     const shown = relative(process.cwd(), resolve(file))
     const name = shown.startsWith("..") ? resolve(file) : shown
     const lines = checked.findings.map((finding) => {
@@ -56,5 +61,5 @@ export const compiled = (file: string): Effect.Effect<Judged & { readonly compil
   Effect.flatMap(judge(file), (judged) =>
     judged.checked.policy === undefined
       ? Effect.fail(new PolicyRefused({ file: judged.file, report: judged.lines.join("\n") }))
-      : Effect.succeed({ ...judged, compiled: compile(judged.checked.policy) })
+      : Effect.succeed({ ...judged, compiled: compile(judged.checked.policy, prices) })
   )

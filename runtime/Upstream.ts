@@ -23,14 +23,20 @@ class Handler implements Dispatcher.DispatchHandler, UpstreamCall {
   readonly #sink: UpstreamSink
   #controller: Dispatcher.DispatchController | undefined = undefined
   #over = false
+  sent = false
 
   constructor(sink: UpstreamSink) {
     this.#sink = sink
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.#over) controller.abort(new errors.RequestAbortedError())
-    else this.#controller = controller
+    if (this.#over) {
+      controller.abort(new errors.RequestAbortedError())
+      return
+    }
+    // Undici says so when it has a connection and before it writes.
+    this.sent = true
+    this.#controller = controller
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders): void {

@@ -1,6 +1,6 @@
 /**
  * What routing needs to know of a request, whatever dialect it is written in. A caller's dialect implements it over its parsed body; each answer is computed
- * only if a policy's facts ask for it.
+ * only if a policy's facts or a reservation ask for it.
  */
 export interface Ask {
   /** The model that the caller names. */
@@ -19,4 +19,18 @@ export interface Ask {
   readonly metadata: (name: string) => string | null
   /** A header of the request; `name` in lower case. */
   readonly header: (name: string) => string | null
+  /** How many answers are asked for at once; each is billed. */
+  readonly choices: () => number
+  readonly media: () => Media
+  /** Fields of the request that the provider bills beside tokens, or at other prices for tokens: its own tools, service tiers. */
+  readonly extras: () => ReadonlyArray<string>
 }
+
+/** How many pieces of each kind a request carries that are not text. */
+export interface Media {
+  readonly images: number
+  readonly audio: number
+  readonly files: number
+}
+
+export const noMedia: Media = { images: 0, audio: 0, files: 0 }

@@ -30,6 +30,8 @@ export interface Outcome {
   /** Monotonic milliseconds of the first content. */
   readonly firstTokenAt: number | undefined
   readonly losses: ReadonlyArray<Loss>
+  /** It certainly costs nothing: provably not sent, or answered by an error that is not billed. */
+  readonly unbilled: boolean
 }
 
 export class Attempt extends Context.Service<

@@ -5,7 +5,7 @@
  * check; the types only say earlier, and at the word itself, what the check would say. Runs when a policy file is evaluated, in a worker
  * of its own, so it imports nothing that runs but its own folder: `effect` would be most of the time that loading a policy takes.
  */
-import type { PolicyEncoded, Secret, Usd } from "./Policy.ts"
+import type { KeySecret, PolicyEncoded, Secret, Usd } from "./Policy.ts"
 import { plain } from "./authoring/Plain.ts"
 import type { PolicySource, Route } from "./authoring/Types.ts"
 import { wordsFor } from "./authoring/Words.ts"
@@ -54,6 +54,12 @@ export const env = (name: string): Secret => {
   if (typeof name === "string" && /^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return { env: name }
   // The text is not repeated: it may be the secret itself.
   throw new TypeError("`env(…)`: expected the name of an environment variable, such as `OPENAI_API_KEY`, and not the secret")
+}
+
+/** A key's secret that is nowhere: only its SHA-256 is known, in hexadecimal (`printf %s "$SECRET" | sha256sum`). */
+export const sha256 = (hash: string): KeySecret => {
+  if (typeof hash === "string" && /^[0-9a-f]{64}$/.test(hash)) return { sha256: hash }
+  throw new TypeError("`sha256(…)`: expected 64 hexadecimal digits in lower case, and not the secret")
 }
 
 /** A policy. Every name that `routes` uses is known from the sections before it; the result is plain JSON data. */

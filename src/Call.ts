@@ -4,6 +4,7 @@
  * The lists grow while the call is under way; everything else is fixed when it has been decided. The record that is written at its end is made from this.
  */
 import type { Ask } from "./Ask.ts"
+import type { Bound } from "./Bound.ts"
 import type { Compiled } from "./Compile.ts"
 import type { Usage } from "./Conversation.ts"
 import { type Decision, summary } from "./Decision.ts"
@@ -13,7 +14,7 @@ import type { Failure } from "./Failure.ts"
 import type { GatewayError } from "./GatewayError.ts"
 import type { Scan } from "./JsonScan.ts"
 import type { Caller } from "./Keys.ts"
-import type { Reservation } from "./Ledger.ts"
+import type { Binding, Reservation } from "./Ledger.ts"
 import type { Reply } from "./Reply.ts"
 import type { Target } from "./Target.ts"
 import { headerValue } from "./Text.ts"
@@ -68,8 +69,12 @@ export interface Attempted {
   readonly startedMillis: number
   readonly firstTokenMillis: number | undefined
   readonly endedMillis: number
-  /** Integer nano-dollars; undefined where the target has no price or usage never came. */
+  /** What it was charged in integer nano-dollars; undefined where that is not known, which no budget allows. */
   readonly nanoDollars: number | undefined
+  /** What was held for it; undefined where no budget binds the caller. */
+  readonly reservedNanoDollars: number | undefined
+  /** It was charged its reservation, because its usage never came. */
+  readonly estimated: boolean
   /** Whether it was tried although its breaker was open, because nothing else was left. */
   readonly probe: boolean
 }
@@ -78,10 +83,10 @@ export interface Attempted {
 export interface Rejected {
   readonly _tag: "Rejected"
   readonly target: string
-  readonly by: "breaker" | "budget" | "deadline" | "unknown-model" | "ambiguous-model"
+  readonly by: "breaker" | "budget" | "ledger" | "deadline" | "grant" | "unknown-model" | "ambiguous-model"
   readonly error: GatewayError
   /** What a probe of it needs. */
-  readonly candidate?: { readonly target: Target; readonly commitBy: number }
+  readonly candidate?: { readonly target: Target; readonly commitBy: number; readonly bound: Bound | undefined }
 }
 
 /** The author said no. */
@@ -99,6 +104,8 @@ export interface Call extends FactSource {
   readonly compiled: Compiled
   readonly facts: Facts
   readonly decision: Decision
+  /** The budgets that it is paid from. */
+  readonly bindings: ReadonlyArray<Binding>
   /** Unix time in milliseconds. */
   readonly time: number
   /** Monotonic milliseconds at its beginning. */
@@ -115,7 +122,10 @@ export interface Underway {
   /** Monotonic milliseconds. */
   readonly startedAt: number
   readonly probe: boolean
-  readonly held: Reservation
+  /** Undefined where no budget binds the caller. */
+  readonly held: Reservation | undefined
+  /** Whether the attempt has been given to its layer. */
+  sent: boolean
 }
 
 /** The headers that tell a caller what was decided, names and values in turn. */

@@ -5,12 +5,15 @@
  * shape is unknown. After a check without errors compiling is total. Runs at load and in `turnout check`.
  */
 import * as Result from "effect/Result"
+import { checkBudgets } from "./check/budgets.ts"
+import { checkCallers } from "./check/callers.ts"
 import { formFindings } from "./check/form.ts"
 import { checkReferences } from "./check/references.ts"
 import { checkRoutes } from "./check/routes.ts"
 import { checkStrategies } from "./check/strategies.ts"
 import { type Finding, type Path, placeOf } from "./Finding.ts"
 import { type Policy, decode } from "./Policy.ts"
+import { noPrices, type PriceSource } from "./Price.ts"
 
 export interface Checked {
   readonly findings: ReadonlyArray<Finding>
@@ -51,7 +54,8 @@ const deepest = (json: unknown, levels: number, path: Path = []): Path | undefin
   return undefined
 }
 
-export const check = (json: unknown): Checked => {
+/** Judges `json`; `prices` are the list prices that targets without one of their own are looked up in. */
+export const check = (json: unknown, prices: PriceSource = noPrices): Checked => {
   const findings: Array<Finding> = []
   const found: Found = (level, path, code, message, fix) => {
     findings.push({ code, level, path, place: placeOf(json, path), message, ...(fix === undefined ? {} : { fix }) })
@@ -68,6 +72,8 @@ export const check = (json: unknown): Checked => {
   }
   const policy = decoded.success
   checkReferences(policy, found)
+  checkCallers(policy, found)
+  checkBudgets(policy, found, prices)
   checkRoutes(policy, found)
   checkStrategies(policy, found)
   return { findings: findings.sort(inOrder), policy: findings.some(({ level }) => level === "error") ? undefined : policy }

@@ -5,18 +5,22 @@
  * matches. `Pipeline.ts` turns each route's plan into the Effect that carries it out. Runs at load.
  */
 import * as Match from "effect/Match"
+import { type Budgets, makeBudgets } from "./Budgets.ts"
 import * as Condition from "./Condition.ts"
 import { type Decision, makeSummaries, type Summaries } from "./Decision.ts"
 import { type Facts, type FactTable, factNames, makeTable, typeOf } from "./Facts.ts"
 import type { FailureClass } from "./Failure.ts"
 import { recoverableByDefault } from "./Failure.ts"
+import { type Grant, grantsAll, makeGrants } from "./Grants.ts"
 import { bucketOf } from "./Murmur3.ts"
 import { type Policy, type Strategy, hash, toMillis } from "./Policy.ts"
-import { makeModels, makeTargets, type Models, type Target } from "./Target.ts"
+import { noPrices, type PriceSource } from "./Price.ts"
+import { makeModels, makeTargets, type Models, type Resolution, type Target } from "./Target.ts"
 
 /** A strategy ready to be carried out. `slot` is where a decision keeps what was settled for this node. */
 export type Plan =
-  | { readonly _tag: "Send"; readonly target: Target }
+  /** The slot says whether the caller's class may reach the target: 0 or 1 for no; -1 where everybody may. */
+  | { readonly _tag: "Send"; readonly target: Target; readonly slot: number }
   | { readonly _tag: "Asked" }
   | { readonly _tag: "Deny"; readonly status: number; readonly code: string; readonly message: string }
   | { readonly _tag: "First"; readonly of: ReadonlyArray<Plan>; readonly on: ReadonlySet<FailureClass> }
@@ -45,6 +49,8 @@ export interface Compiled {
   readonly targets: ReadonlyMap<string, Target>
   readonly routes: ReadonlyArray<CompiledRoute>
   readonly models: Models
+  readonly grants: (className: string) => Grant
+  readonly budgets: Budgets
   /** Pure and synchronous: equal facts give equal decisions. */
   readonly decide: (facts: Facts) => Decision
 }
@@ -73,9 +79,9 @@ const mentionedModels = (conditions: ReadonlyArray<Condition.Condition>): Readon
 }
 
 /** Compiles a checked policy. */
-export const compile = (policy: Policy): Compiled => {
+export const compile = (policy: Policy, prices: PriceSource = noPrices): Compiled => {
   const facts = makeTable(policy)
-  const targets = makeTargets(policy)
+  const targets = makeTargets(policy, prices)
   const names = factNames(policy)
   const conditionOf = (json: unknown): Condition.Condition =>
     // INVARIANT: the checker has accepted every condition.
@@ -83,14 +89,31 @@ export const compile = (policy: Policy): Compiled => {
   const models = makeModels(
     policy,
     targets,
-    mentionedModels(policy.routes.flatMap((route) => (route.when === undefined ? [] : [conditionOf(route.when)])))
+    mentionedModels(policy.routes.flatMap((route) => (route.when === undefined ? [] : [conditionOf(route.when)]))),
+    prices
   )
+
+  const grants = makeGrants(policy)
+  const restricted = !grantsAll(policy)
+  // What a class may reach is a fact's consequence like any other, so the decision reads the class where a rule restricts it.
+  const classSlot = restricted ? facts.slotOf("caller.class") : -1
 
   const routes = policy.routes.map((route, index): CompiledRoute & { readonly settle: Settle; readonly modelSlot: number } => {
     const labels: Array<ReadonlyArray<string>> = []
     let asks = false
     const lower: (strategy: Strategy) => Lowered = Match.typeTags<Strategy>()({
-      Send: ({ target }): Lowered => ({ plan: { _tag: "Send", target: targets.get(target)! }, settle: nothing }),
+      Send: ({ target: name }): Lowered => {
+        const target = targets.get(name)!
+        if (!restricted) return { plan: { _tag: "Send", target, slot: -1 }, settle: nothing }
+        const slot = labels.push(["", `${name}.not-granted`]) - 1
+        const granted = new Set(Object.keys(policy.classes).filter((className) => grants(className)(target) === undefined))
+        return {
+          plan: { _tag: "Send", target, slot },
+          settle: (facts, slots) => {
+            slots[slot] = granted.has(facts[classSlot] as string) ? 0 : 1
+          }
+        }
+      },
       Asked: (): Lowered => {
         asks = true
         return { plan: { _tag: "Asked" }, settle: nothing }
@@ -165,6 +188,13 @@ export const compile = (policy: Policy): Compiled => {
     }
   })
 
+  const resolve = (facts: Facts, modelSlot: number): Resolution => {
+    const resolution = models.resolve(facts[modelSlot] as string)
+    if (classSlot === -1 || resolution._tag !== "Found") return resolution
+    const rule = grants(facts[classSlot] as string)(resolution.target)
+    return rule === undefined ? resolution : { _tag: "NotGranted", target: resolution.target, rule }
+  }
+
   const decide = (facts: Facts): Decision => {
     let i = 0
     // INVARIANT: the last route has no condition.
@@ -172,9 +202,20 @@ export const compile = (policy: Policy): Compiled => {
     const route = routes[i]!
     const slots: Array<number> = new Array(route.slots).fill(-1)
     route.settle(facts, slots)
-    return { route: i, slots, asked: route.modelSlot === -1 ? undefined : models.resolve(facts[route.modelSlot] as string) }
+    return { route: i, slots, asked: route.modelSlot === -1 ? undefined : resolve(facts, route.modelSlot) }
   }
 
   const content = hash(policy)
-  return { policy, hash: content, shortHash: content.slice(0, 12), facts, targets, routes, models, decide }
+  return {
+    policy,
+    hash: content,
+    shortHash: content.slice(0, 12),
+    facts,
+    targets,
+    routes,
+    models,
+    grants,
+    budgets: makeBudgets(policy),
+    decide
+  }
 }

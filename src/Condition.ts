@@ -279,3 +279,22 @@ export const show: (condition: Condition) => string = Match.typeTags<Condition>(
   Any: ({ of }): string => `(${of.map(show).join(" or ")})`,
   Not: ({ of }): string => `not ${show(of)}`
 })
+
+/** Whether a condition holds where only some facts are known (`undefined` for the others): true or false for certain, or undefined. */
+export const given = (condition: Condition, known: (fact: string) => FactValue | undefined): boolean | undefined => {
+  switch (condition._tag) {
+    case "All":
+    case "Any": {
+      const settles = condition._tag === "Any"
+      const parts = condition.of.map((part) => given(part, known))
+      if (parts.includes(settles)) return settles
+      return parts.includes(undefined) ? undefined : !settles
+    }
+    case "Not": {
+      const holds = given(condition.of, known)
+      return holds === undefined ? undefined : !holds
+    }
+    default:
+      return known(condition.fact) === undefined ? undefined : compile(condition, () => 0)([known(condition.fact)!])
+  }
+}

@@ -45,7 +45,8 @@ export const makeSummaries = (name: string, labels: ReadonlyArray<ReadonlyArray<
 })
 
 const extend = ({ depth, labels, text }: Summaries, value: number): Summaries => ({
-  text: value === -1 ? text : [text, labels[depth]![value]!].join("/"),
+  // A label that says nothing is what is usual there.
+  text: value === -1 || labels[depth]![value] === "" ? text : [text, labels[depth]![value]!].join("/"),
   labels,
   depth: depth + 1,
   after: new Map()

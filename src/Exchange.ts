@@ -40,6 +40,12 @@ const sweepEvery = "10 millis"
 /** How long a provider may keep its connection open after it has said that its stream is over. */
 const lingerMillis = 1_000
 
+/**
+ * Whether an error answer costs nothing. An error inside a success may have cost something; so may a prompt that a filter has looked at, and a request that the
+ * provider gave up (Azure OpenAI bills both).
+ */
+const isFree = (status: number, failure: Failure): boolean => status >= 300 && status !== 408 && failure.class !== "content-filter"
+
 /** One request to a provider and its answer on the way to the caller. */
 class OpenTransfer implements Transfer, UpstreamSink {
   readonly call: Call
@@ -204,13 +210,14 @@ class OpenTransfer implements Transfer, UpstreamSink {
       status: this.#status,
       usage: this.usage,
       firstTokenAt: this.#firstTokenAt,
-      losses: this.losses
+      losses: this.losses,
+      unbilled: failure !== undefined && (this.#status === undefined ? this.#upstream?.sent !== true : isFree(this.#status, failure))
     })
   }
 }
 
 const notSent = (failure: Failure): Effect.Effect<Outcome> =>
-  Effect.succeed({ failure, committed: false, status: undefined, usage: undefined, firstTokenAt: undefined, losses: [] })
+  Effect.succeed({ failure, committed: false, status: undefined, usage: undefined, firstTokenAt: undefined, losses: [], unbilled: true })
 
 /** Attempts over the `Upstream` in scope. */
 export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Upstream> =>

@@ -3,13 +3,16 @@
  *
  * Derived from the compiled policy and the decision that it really makes, so it cannot tell another story than the one that is served.
  */
+import { type Bound, boundOf, type Unbounded } from "./Bound.ts"
 import type { FactSource } from "./Facts.ts"
 import type { Compiled, Plan } from "./Compile.ts"
 import { show } from "./Condition.ts"
 import { type Decision, summary } from "./Decision.ts"
 import { recoverableByDefault } from "./Failure.ts"
+import type { Grant } from "./Grants.ts"
 import { order } from "./Pipeline.ts"
 import type { Target } from "./Target.ts"
+import { dollars } from "./Text.ts"
 
 const targetLine = (target: Target): string =>
   `${target.name} (${target.model} at ${target.provider}${target.region === null ? "" : `, ${target.region}`}${
@@ -19,14 +22,27 @@ const targetLine = (target: Target): string =>
 const sameAsDefault = (on: ReadonlySet<string>): boolean =>
   on.size === recoverableByDefault.length && recoverableByDefault.every((name) => on.has(name))
 
-const planLines = (plan: Plan, decision: Decision, indent: string): ReadonlyArray<string> => {
+/** What was decided, and what it is told with: the rules of the caller's class, and what an attempt on a target would reserve. */
+interface Told {
+  readonly decision: Decision
+  readonly grant: Grant
+  readonly reserve: (target: Target, indent: string) => ReadonlyArray<string>
+}
+
+const planLines = (plan: Plan, told: Told, indent: string): ReadonlyArray<string> => {
   const inner = `${indent}  `
+  const { decision, grant, reserve } = told
   switch (plan._tag) {
-    case "Send":
-      return [`${indent}send to ${targetLine(plan.target)}`]
+    case "Send": {
+      if (plan.slot !== -1 && decision.slots[plan.slot] === 1)
+        return [`${indent}reject ${plan.target.name}, with 403 if nothing else is left: ${grant(plan.target)}`]
+      return [`${indent}send to ${targetLine(plan.target)}`, ...reserve(plan.target, inner)]
+    }
     case "Asked": {
       const { asked } = decision
-      if (asked?._tag === "Found") return [`${indent}the model asked for is ${targetLine(asked.target)}`]
+      if (asked?._tag === "Found") return [`${indent}the model asked for is ${targetLine(asked.target)}`, ...reserve(asked.target, inner)]
+      if (asked?._tag === "NotGranted")
+        return [`${indent}reject the model asked for, ${asked.target.name}, with 403 if nothing else is left: ${asked.rule}`]
       if (asked?._tag === "Ambiguous") return [`${indent}refuse with 404: the model asked for could be ${asked.targets.join(" or ")}`]
       return [`${indent}refuse with 404: nothing is called by the model asked for`]
     }
@@ -35,7 +51,7 @@ const planLines = (plan: Plan, decision: Decision, indent: string): ReadonlyArra
     case "First":
       return [
         `${indent}first of, moving on ${sameAsDefault(plan.on) ? "for the usual failures" : `for ${[...plan.on].join(", ")}`}:`,
-        ...plan.of.flatMap((part) => planLines(part, decision, inner))
+        ...plan.of.flatMap((part) => planLines(part, told, inner))
       ]
     case "Split": {
       const chosen = decision.slots[plan.slot]!
@@ -43,7 +59,7 @@ const planLines = (plan: Plan, decision: Decision, indent: string): ReadonlyArra
       const arm = plan.arms[chosen]!
       return [
         `${indent}split, assigned to arm ${arm.name} of ${plan.arms.map(({ name }) => name).join(", ")}:`,
-        ...planLines(arm.plan, decision, inner)
+        ...planLines(arm.plan, told, inner)
       ]
     }
     case "When": {
@@ -51,22 +67,48 @@ const planLines = (plan: Plan, decision: Decision, indent: string): ReadonlyArra
       if (chosen === -1) return [`${indent}when, not reached`]
       return [
         `${indent}${show(plan.condition)}: ${chosen === 1 ? "yes" : "no"}`,
-        ...planLines(chosen === 1 ? plan.then : plan.otherwise, decision, inner)
+        ...planLines(chosen === 1 ? plan.then : plan.otherwise, told, inner)
       ]
     }
     case "Within":
-      return [`${indent}within ${plan.millis} ms, to the first content:`, ...planLines(plan.of, decision, inner)]
+      return [`${indent}within ${plan.millis} ms, to the first content:`, ...planLines(plan.of, told, inner)]
   }
+}
+
+const count = (tokens: number): string => String(tokens).replace(/\B(?=(\d{3})+$)/g, ",")
+
+const perMillion = (picoDollars: number): string => `${dollars(picoDollars * 1_000)} a million`
+
+/** What an attempt would reserve, with its arithmetic. */
+const boundLines = (bound: Bound | Unbounded, indent: string): ReadonlyArray<string> => {
+  if (bound._tag === "Unbounded") return [`${indent}rejected, with 402 if nothing else is left: ${bound.message}`]
+  const { addedTokens, choices, inputPrice, mediaTokens, nanoDollars, outputPrice, outputTokens, textTokens } = bound
+  const input = textTokens + mediaTokens + addedTokens
+  return [
+    `${indent}reserves ${dollars(nanoDollars)}, the most that it can cost:`,
+    `${indent}  input   ${count(textTokens)} bytes of text + ${count(mediaTokens)} for media + ${count(addedTokens)} that the provider adds = ${count(input)} tokens × ${perMillion(inputPrice)}`,
+    `${indent}  output  ${choices} × ${count(outputTokens)} tokens × ${perMillion(outputPrice)}`
+  ]
 }
 
 /** The lines of an explanation. */
 export const explain = (compiled: Compiled, source: FactSource): ReadonlyArray<string> => {
   const facts = compiled.facts.read(source)
   const decision = compiled.decide(facts)
-  const { caller } = source
+  const { ask, caller, standing } = source
+  const bindings = compiled.budgets.of(caller)
+  const told: Told = {
+    decision,
+    grant: compiled.grants(caller.class),
+    reserve: (target, indent) => (bindings.length === 0 ? [] : boundLines(boundOf(ask, target), indent))
+  }
   return [
     `policy    ${compiled.policy.name} ${compiled.hash.slice(0, 12)}`,
     `caller    key ${caller.key}, class ${caller.class}${caller.team === null ? "" : `, team ${caller.team}`}`,
+    ...bindings.map(({ budget, every, limitNanoDollars, per, scope }) => {
+      const { spentNanoDollars } = standing(caller, budget)
+      return `budget    ${budget} of ${per} ${scope}: ${dollars(limitNanoDollars)} a ${every}, ${dollars(limitNanoDollars - spentNanoDollars)} left`
+    }),
     "",
     "facts that the policy reads:",
     ...(facts.length === 0 ? ["  none"] : compiled.facts.names.map((name, slot) => `  ${name} = ${JSON.stringify(facts[slot])}`)),
@@ -79,7 +121,7 @@ export const explain = (compiled: Compiled, source: FactSource): ReadonlyArray<s
     ...(compiled.routes.length > decision.route + 1 ? [`  (${compiled.routes.length - decision.route - 1} further not looked at)`] : []),
     "",
     `decision  ${summary(compiled, decision)}`,
-    ...planLines(compiled.routes[decision.route]!.plan, decision, "  "),
+    ...planLines(compiled.routes[decision.route]!.plan, told, "  "),
     "",
     "order of a call:",
     ...order.map((step, i) => `  ${i + 1}. ${step}`)

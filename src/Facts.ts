@@ -26,6 +26,18 @@ export interface FactSource {
   readonly api: string
   readonly ask: Ask
   readonly caller: Caller
+  readonly standing: Standing
+}
+
+/** What a caller has spent of a budget, settled and reserved, as it stands now; nothing of one that does not bind it. */
+export type Standing = (
+  caller: Caller,
+  budget: string
+) => {
+  readonly spentNanoDollars: number
+  readonly limitNanoDollars: number
+  /** It does not bind the caller. */
+  readonly outside?: boolean
 }
 
 interface Fact extends FactType {
@@ -57,8 +69,16 @@ const known = new Map<string, Fact>(
   })
 )
 
+/** Amounts in dollars, as conditions compare them. */
+const budgetFacts: Readonly<Record<string, (spent: number, limit: number, outside: boolean) => number>> = {
+  spent: (spent) => spent / 1e9,
+  remaining: (spent, limit) => (limit - spent) / 1e9,
+  usedRatio: (spent, limit, outside) => (limit > 0 ? spent / limit : outside ? 0 : 1)
+}
+
 const metadataPrefix = "request.metadata."
 const headersPrefix = "request.headers."
+const budgetPrefix = "budget."
 
 const factOf = (name: string, policy: Declared): Fact | undefined => {
   if (name.startsWith(metadataPrefix)) {
@@ -69,11 +89,20 @@ const factOf = (name: string, policy: Declared): Fact | undefined => {
     const header = name.slice(headersPrefix.length)
     return policy.headers.includes(header) ? textOrNone(({ ask }) => ask.header(header)) : undefined
   }
+  if (name.startsWith(budgetPrefix)) {
+    const [budget, what] = name.slice(budgetPrefix.length).split(".") as [string, string | undefined]
+    if (what === undefined || !Object.hasOwn(budgetFacts, what) || !Object.hasOwn(policy.budgets, budget)) return undefined
+    const amount = budgetFacts[what]!
+    return number(({ caller, standing }) => {
+      const { limitNanoDollars, outside, spentNanoDollars } = standing(caller, budget)
+      return amount(spentNanoDollars, limitNanoDollars, outside === true)
+    })
+  }
   return known.get(name)
 }
 
 /** What a policy declares that adds facts. */
-export type Declared = Pick<Policy, "metadata" | "headers">
+export type Declared = Pick<Policy, "metadata" | "headers" | "budgets">
 
 /** The type of the fact `name`, or undefined where the policy has no such fact. */
 export const typeOf = (name: string, policy: Declared): FactType | undefined => factOf(name, policy)
@@ -82,7 +111,8 @@ export const typeOf = (name: string, policy: Declared): FactType | undefined => 
 export const factNames = (policy: Declared): ReadonlyArray<string> => [
   ...known.keys(),
   ...policy.metadata.map((field) => metadataPrefix + field),
-  ...policy.headers.map((header) => headersPrefix + header)
+  ...policy.headers.map((header) => headersPrefix + header),
+  ...Object.keys(policy.budgets).flatMap((budget) => Object.keys(budgetFacts).map((what) => `${budgetPrefix}${budget}.${what}`))
 ]
 
 /** The facts that one policy mentions, each in its slot. */

@@ -7,7 +7,15 @@
 import type { Failure, FailureClass } from "./Failure.ts"
 
 /** What kind of thing went wrong, in the terms in which SDKs choose their exception. */
-export type ErrorKind = "invalid-request" | "authentication" | "permission" | "not-found" | "rate-limit" | "upstream" | "unavailable"
+export type ErrorKind =
+  | "invalid-request"
+  | "authentication"
+  | "budget"
+  | "permission"
+  | "not-found"
+  | "rate-limit"
+  | "upstream"
+  | "unavailable"
 
 export interface GatewayError {
   readonly status: number
@@ -31,6 +39,12 @@ const refusals = {
   missing_model: [400, "invalid-request"],
   conflicting_keys: [400, "invalid-request"],
   invalid_api_key: [401, "authentication"],
+  unpriced_model: [402, "budget"],
+  unpriced_request: [402, "budget"],
+  unbounded_request: [402, "budget"],
+  budget_exhausted: [402, "budget"],
+  not_granted: [403, "permission"],
+  ledger_unavailable: [503, "unavailable"],
   foreign_host: [403, "permission"],
   foreign_origin: [403, "permission"],
   not_found: [404, "not-found"],
@@ -56,6 +70,18 @@ export const refuse = (
   message: string,
   more?: Pick<GatewayError, "param" | "retryAfterMillis" | "final">
 ): GatewayError => ({ status: refusals[code][0], code, kind: refusals[code][1], message, ...more })
+
+/** A call without a key where one is needed. */
+export const missingKey = refuse(
+  "invalid_api_key",
+  "a key is needed: send it as `authorization: Bearer …`, or in the header that your SDK uses",
+  {
+    final: true
+  }
+)
+
+/** A call with a key that is nobody's. */
+export const unknownKey = refuse("invalid_api_key", "the key is not known here", { final: true })
 
 /** A refusal that the policy's author wrote. */
 export const denied = (status: number, code: string, message: string): GatewayError => ({

@@ -1,5 +1,5 @@
 /**
- * One Effect per call: the only module that combines services.
+ * One Effect per call: the only module that combines services. What one attempt is stands in `pipeline/attempts.ts`, how attempts follow each other here.
  *
  * `make` links a compiled policy to the services of its surroundings, once: every route's plan becomes a function that returns the Effect which carries it out,
  * so that nothing is interpreted, provided or looked up per call. The live gateway, the tests and the simulator run this same code under different layers.
@@ -14,40 +14,35 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Match from "effect/Match"
-import { Attempt, type Outcome } from "./Attempt.ts"
-import {
-  type Attempted,
-  type Call,
-  type Denied,
-  type Incoming,
-  type Rejected,
-  type Settled,
-  type Underway,
-  decisionHeaders
-} from "./Call.ts"
+import { Attempt } from "./Attempt.ts"
+import { type Attempted, type Call, type Denied, type Incoming, type Settled, decisionHeaders } from "./Call.ts"
 import type { Compiled, Plan } from "./Compile.ts"
+import type { Standing } from "./Facts.ts"
 import type { Failure } from "./Failure.ts"
-import { denied, failed, type GatewayError, refuse } from "./GatewayError.ts"
-import { Health, verdictOf } from "./Health.ts"
-import { Keys } from "./Keys.ts"
-import { Ledger, type Refusal, type Reservation } from "./Ledger.ts"
-import { costOf } from "./Money.ts"
-import { utf8Length } from "./Text.ts"
+import { denied, failed, type GatewayError, missingKey, refuse, unknownKey } from "./GatewayError.ts"
+import { Health } from "./Health.ts"
+import { type Find, Keys } from "./Keys.ts"
+import { Ledger } from "./Ledger.ts"
+import { attemptsOver } from "./pipeline/attempts.ts"
 import { Recorder } from "./Recorder.ts"
-import type { Target } from "./Target.ts"
+import { utf8Length } from "./Text.ts"
 
 /** The order of a call, the same for every path and dialect. `turnout explain` prints it. */
 export const order = [
   "authenticate: whose key is it",
   "parse: is the request well formed",
   "facts: what the policy's rules read of it",
-  "decide: the route, every branch and every arm",
+  "decide: the route, every branch and every arm, and what the caller's class may not reach",
   "attempt, for each candidate in turn: view health → reserve → send → settle",
   "record: one line, whatever happened"
 ] as const
 
 export interface Pipeline {
   readonly compiled: Compiled
+  /** Whether callers need keys. */
+  readonly keyed: boolean
+  /** The caller whose secret this is. */
+  readonly find: Find
   /** Carries one call out, to its record. Never fails; interruption means that the caller has gone. */
   readonly run: (incoming: Incoming) => Effect.Effect<unknown>
   /** Turns away what never became a call, with its record. */
@@ -61,119 +56,31 @@ const cancelled: Failure = { class: "cancelled", message: "the caller has gone" 
 
 const isError = (value: object): value is GatewayError => "status" in value && "code" in value
 
-/** `flatMap`, at once where the first effect is a value already: services in memory answer so, and a step of the fibre costs more than their answer. */
-const andThen = <A, B>(effect: Effect.Effect<A>, f: (value: A) => Effect.Effect<B>): Effect.Effect<B> =>
-  Exit.isExit(effect) && Exit.isSuccess(effect) ? f(effect.value as A) : Effect.flatMap(effect, f)
-
 /** Links `compiled` to the services in scope. */
 export const make = Effect.fnUntraced(function* (compiled: Compiled) {
   const attempt = yield* Attempt
   const health = yield* Health
-  const keys = yield* Keys
+  const find = (yield* Keys).of(compiled.policy)
   const ledger = yield* Ledger
   const recorder = yield* Recorder
   const clock = yield* Clock.Clock
   const now = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
-  const reject = (call: Call, rejected: Rejected): Effect.Effect<Settled> => {
-    call.rejections.push(rejected)
-    return Effect.succeed(rejected)
+  const { budgets, grants } = compiled
+
+  const standing: Standing = (caller, budget) => {
+    const binding = budgets.of(caller).find((one) => one.budget === budget)
+    if (binding === undefined) return { spentNanoDollars: 0, limitNanoDollars: budgets.limitOf(budget), outside: true }
+    const { spentNanoDollars } = ledger.balance(binding, clock.currentTimeMillisUnsafe())
+    return { spentNanoDollars, limitNanoDollars: binding.limitNanoDollars }
   }
 
-  /** Writes down what an attempt came to, on every way out of it. */
-  const conclude = (call: Call, { probe, startedAt, target }: Underway, outcome: Outcome): Attempted => {
-    const endedAt = now()
-    health.report(target.identity, verdictOf(outcome.failure?.class), endedAt)
-    const attempted: Attempted = {
-      _tag: "Attempted",
-      target,
-      failure: outcome.failure,
-      committed: outcome.committed,
-      status: outcome.status,
-      usage: outcome.usage,
-      losses: outcome.losses,
-      startedMillis: startedAt - call.began,
-      firstTokenMillis: outcome.firstTokenAt === undefined ? undefined : outcome.firstTokenAt - call.began,
-      endedMillis: endedAt - call.began,
-      nanoDollars: outcome.usage === undefined ? undefined : costOf(target, outcome.usage),
-      probe
-    }
-    call.attempts.push(attempted)
-    return attempted
-  }
-
-  /** The attempt, where a layer that throws instead of giving an Effect dies like any other, within its call. */
-  const started = (call: Call, target: Target, commitBy: number): Effect.Effect<Outcome> => {
-    try {
-      return attempt.run(call, target, { commitBy })
-    } catch (error) {
-      return Effect.die(error)
-    }
-  }
-
-  /** Reserves for an admitted candidate, which may hold the probe's place: where it is never sent, the place is given back. */
-  const reserve = (call: Call, target: Target, startedAt: number): Effect.Effect<Reservation | Refusal> => {
-    const reserving = ledger.reserve(call, target)
-    if (Exit.isExit(reserving) && Exit.isSuccess(reserving)) return reserving
-    return Effect.onExit(reserving, (exit) => {
-      if (Exit.isFailure(exit)) health.report(target.identity, "neutral", startedAt)
-      return Effect.void
-    })
-  }
-
-  const send = (
-    call: Call,
-    target: Target,
-    commitBy: number,
-    startedAt: number,
-    probe: boolean,
-    held: Reservation | Refusal
-  ): Effect.Effect<Settled> => {
-    if (held._tag === "Refusal") {
-      health.report(target.identity, "neutral", startedAt)
-      return reject(call, { _tag: "Rejected", target: target.name, by: "budget", error: held.error })
-    }
-    const underway: Underway = { target, startedAt, probe, held }
-    call.underway.push(underway)
-    return andThen(started(call, target, commitBy), (outcome) => {
-      call.underway.splice(call.underway.indexOf(underway), 1)
-      const attempted = conclude(call, underway, outcome)
-      return andThen(ledger.settle(held, attempted.nanoDollars), () => Effect.succeed(attempted))
-    })
-  }
-
-  /** Ends what was under way when its call was given up: an attempt that was sent may have been billed, so it settles as estimated. */
-  const abandon = (call: Call, failure: Failure): Effect.Effect<void> =>
-    Effect.forEach(
-      call.underway.splice(0),
-      (underway) => {
-        const { begun: committed } = call.incoming.reply
-        conclude(call, underway, { failure, committed, status: undefined, usage: undefined, firstTokenAt: undefined, losses: [] })
-        return ledger.settle(underway.held, undefined)
-      },
-      { discard: true }
-    )
-
-  const tryTarget = (call: Call, target: Target, commitBy: number): Effect.Effect<Settled> => {
-    const startedAt = now()
-    if (startedAt >= commitBy) {
-      return reject(call, {
-        _tag: "Rejected",
-        target: target.name,
-        by: "deadline",
-        error: refuse("deadline_exceeded", `no time was left to try \`${target.name}\``)
-      })
-    }
-    if (!health.admits(target.identity, startedAt)) {
-      const error = refuse("no_target_available", `target \`${target.name}\` has failed repeatedly and is not tried for now`)
-      return reject(call, { _tag: "Rejected", target: target.name, by: "breaker", error, candidate: { target, commitBy } })
-    }
-    return andThen(reserve(call, target, startedAt), (held) => send(call, target, commitBy, startedAt, false, held))
-  }
+  const { abandon, notGranted, probe, reject, tryTarget } = attemptsOver({ attempt, health, ledger, clock, now })
 
   const asked: Step = (call, commitBy) => {
     const resolution = call.decision.asked!
     if (resolution._tag === "Found") return tryTarget(call, resolution.target, commitBy)
+    if (resolution._tag === "NotGranted") return notGranted(call, resolution.target, resolution.rule)
     const { model } = call.ask
     if (resolution._tag === "Ambiguous") {
       const error = refuse(
@@ -183,7 +90,8 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
       )
       return reject(call, { _tag: "Rejected", target: model, by: "ambiguous-model", error })
     }
-    const near = compiled.models.suggest(model)
+    const grant = grants(call.caller.class)
+    const near = compiled.models.suggest(model, (target) => grant(target) === undefined)
     const hint =
       near.length === 0 ? "`GET /v1/models` lists what there is" : `did you mean ${near.map((name) => `\`${name}\``).join(", ")}?`
     const error = refuse("model_not_found", `unknown model \`${model.slice(0, 256)}\`; ${hint}`, { param: "model", final: true })
@@ -212,9 +120,11 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
 
   const link: (plan: Plan) => Step = Match.typeTags<Plan>()({
     Send:
-      ({ target }): Step =>
+      ({ slot, target }): Step =>
       (call, commitBy) =>
-        tryTarget(call, target, commitBy),
+        slot !== -1 && call.decision.slots[slot] === 1
+          ? notGranted(call, target, grants(call.caller.class)(target)!)
+          : tryTarget(call, target, commitBy),
     Asked: (): Step => asked,
     Deny: ({ code, message, status }): Step => {
       const settled = Effect.succeed<Denied>({ _tag: "Denied", error: denied(status, code, message) })
@@ -237,14 +147,9 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
   })
   const steps = compiled.routes.map((route) => link(route.plan))
 
-  /** If breakers alone stood in the way, the first permitted candidate is probed rather than nothing tried. */
-  const probed = (call: Call, settled: Settled): Effect.Effect<Settled> => {
-    if (settled._tag !== "Rejected" || call.attempts.length > 0 || !call.rejections.every((rejection) => rejection.by === "breaker"))
-      return Effect.succeed(settled)
-    const { commitBy, target } = call.rejections[0]!.candidate!
-    const startedAt = now()
-    return Effect.flatMap(reserve(call, target, startedAt), (held) => send(call, target, commitBy, startedAt, true, held))
-  }
+  /** If breakers alone stood in the way of what the caller may use, the first such candidate is probed rather than nothing tried. */
+  const probed = (call: Call, settled: Settled): Effect.Effect<Settled> =>
+    (settled._tag === "Rejected" && call.attempts.length === 0 ? probe(call) : undefined) ?? Effect.succeed(settled)
 
   /**
    * The first failed attempt decides the answer; without an attempt, the first rejection in the author's order. An answer that was cut after its commit
@@ -319,9 +224,9 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
     })
 
   const begin = (incoming: Incoming, time: number, began: number): Effect.Effect<unknown> => {
-    const caller = keys.find(incoming.secret)
+    const caller = find(incoming.secret)
     if (caller === undefined) {
-      turnAway(incoming, refuse("invalid_api_key", "the key is not known here", { final: true }), time, began)
+      turnAway(incoming, incoming.secret === undefined ? missingKey : unknownKey, time, began)
       return Effect.void
     }
     const parsed = incoming.parse()
@@ -330,12 +235,14 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
       return Effect.void
     }
     const { ask } = parsed
-    const facts = compiled.facts.read({ id: incoming.id, api: incoming.api.name, ask, caller })
+    const facts = compiled.facts.read({ id: incoming.id, api: incoming.api.name, ask, caller, standing })
     const decision = compiled.decide(facts)
     const call: Call = {
       id: incoming.id,
       api: incoming.api.name,
       ask,
+      standing,
+      bindings: budgets.of(caller),
       incoming,
       parsed,
       caller,
@@ -357,16 +264,18 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
           finish(call, exit.value)
           return Effect.void
         }
-        return Exit.hasInterrupts(exit)
-          ? Effect.map(abandon(call, cancelled), () => gone(call, "cancelled", failed("", cancelled)))
-          : Effect.flatMap(abandon(call, { class: "malformed", message: "the gateway failed while handling the answer" }), () => {
-              const error = refuse("internal_error", "the gateway has failed; its log says why")
-              const { api, reply } = call.incoming
-              if (reply.begun) reply.end(call.ask.stream ? api.errorEvent(error) : undefined)
-              else answer(call.incoming, error, decisionHeaders(call, undefined, call.attempts.length))
-              gone(call, "failed", error)
-              return Effect.logError(`call ${call.id} failed inside the gateway`, exit.cause)
-            })
+        if (Exit.hasInterrupts(exit)) {
+          abandon(call, cancelled)
+          gone(call, "cancelled", failed("", cancelled))
+          return Effect.void
+        }
+        abandon(call, { class: "malformed", message: "the gateway failed while handling the answer" })
+        const error = refuse("internal_error", "the gateway has failed; its log says why")
+        const { api, reply } = call.incoming
+        if (reply.begun) reply.end(call.ask.stream ? api.errorEvent(error) : undefined)
+        else answer(call.incoming, error, decisionHeaders(call, undefined, call.attempts.length))
+        gone(call, "failed", error)
+        return Effect.logError(`call ${call.id} failed inside the gateway`, exit.cause)
       }
     )
   }
@@ -387,6 +296,8 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
 
   const pipeline: Pipeline = {
     compiled,
+    keyed: Object.keys(compiled.policy.keys).length > 0,
+    find,
     run,
     refuse: (incoming, error) => turnAway(incoming, error, clock.currentTimeMillisUnsafe(), now())
   }

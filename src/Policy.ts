@@ -48,6 +48,15 @@ export const Secret = Schema.Struct({
 })
 export type Secret = typeof Secret.Type
 
+/** The secret of a caller's key: in the environment, or known by its SHA-256 alone, in hexadecimal. */
+export const KeySecret = Schema.Union([
+  Secret,
+  Schema.Struct({
+    sha256: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/, { expected: "a SHA-256 as 64 hexadecimal digits in lower case" }))
+  })
+])
+export type KeySecret = typeof KeySecret.Type
+
 /** A JsonLogic rule over facts. Which rules are accepted, and what they mean, is in `Condition.ts`. */
 export type ConditionJson = Schema.Json
 /** What a split assigns by: a fact that is always present, or one with a value for its absence. */
@@ -171,10 +180,27 @@ export const TargetSpec = Schema.Struct({
   /** The provider's own name for the model. */
   model: Schema.NonEmptyString,
   region: Schema.optionalKey(Schema.NonEmptyString),
-  /** Dollars for a million tokens, to six decimals: what is finer than a pico-dollar a token would be lost. */
-  price: Schema.optionalKey(Schema.Struct({ input: Price, output: Price })),
+  /** Dollars for a million tokens, to six decimals: what is finer than a pico-dollar a token would be lost. Cached input costs as much as other input unless said. */
+  price: Schema.optionalKey(
+    Schema.Struct({
+      input: Price,
+      output: Price,
+      cacheRead: Schema.optionalKey(Price),
+      cacheWrite: Schema.optionalKey(Price)
+    })
+  ),
   /** The most tokens that an answer may have. */
-  maxOutputTokens: Schema.optionalKey(PositiveInt)
+  maxOutputTokens: Schema.optionalKey(PositiveInt),
+  /** The most tokens that the provider adds to a request of its own (tool instructions, templates), for reservations. */
+  addedTokens: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  /** The most tokens that one image, recording or file counts, for reservations. */
+  mediaTokens: Schema.optionalKey(
+    Schema.Struct({
+      image: Schema.optionalKey(PositiveInt),
+      audio: Schema.optionalKey(PositiveInt),
+      file: Schema.optionalKey(PositiveInt)
+    })
+  )
 })
 export type TargetSpec = typeof TargetSpec.Type
 
@@ -183,8 +209,22 @@ export const Budget = Schema.Struct({
   limit: Usd,
   every: Schema.Literals(["day", "month"])
 })
-export const Class = Schema.Struct({ may: Schema.Array(Schema.String), within: optional(Schema.Array(Schema.String), []) })
-export const Key = Schema.Struct({ secret: Secret, class: Schema.String, team: Schema.optionalKey(Name) })
+export type Budget = typeof Budget.Type
+/** `"any"`, or these alone. */
+const Only = <S extends Schema.Constraint>(of: S) => Schema.Union([Schema.Literal("any"), Schema.Array(of)])
+export const Class = Schema.Struct({
+  /** Targets by name, and `provider/*` for undeclared models of an open provider. What is not named is granted to nobody of the class. */
+  may: Schema.Array(Schema.String),
+  /** Of these, only what these providers serve. */
+  providers: optional(Only(Schema.String), "any"),
+  /** Of these, only what is served in these regions; a target without a region is in none. */
+  regions: optional(Only(Schema.NonEmptyString), "any"),
+  /** The budgets that its callers spend from, all of them. */
+  within: optional(Schema.Array(Schema.String), [])
+})
+export type Class = typeof Class.Type
+export const Key = Schema.Struct({ secret: KeySecret, class: Schema.String, team: Schema.optionalKey(Name) })
+export type Key = typeof Key.Type
 
 export const Route = Schema.Struct({ name: Name, when: Schema.optionalKey(Schema.Json), to: Strategy })
 export type Route = typeof Route.Type

@@ -61,11 +61,13 @@ const quote = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.s
 const attemptLine = ({
   committed,
   endedMillis,
+  estimated,
   failure,
   firstTokenMillis,
   losses,
   nanoDollars,
   probe,
+  reservedNanoDollars,
   startedMillis,
   status,
   target,
@@ -76,6 +78,8 @@ const attemptLine = ({
   if (firstTokenMillis !== undefined) line += `,"first_token_ms":${millis(firstTokenMillis)}`
   if (usage !== undefined) line += `,"input_tokens":${usage.inputTokens},"output_tokens":${usage.outputTokens}`
   if (nanoDollars !== undefined) line += `,"nano_dollars":${nanoDollars}`
+  if (reservedNanoDollars !== undefined) line += `,"reserved_nano_dollars":${reservedNanoDollars}`
+  if (estimated) line += `,"estimated":true`
   if (failure !== undefined) {
     line += `,"message":${quote(failure.message)}`
     if (committed) line += `,"committed":true`

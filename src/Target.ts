@@ -5,8 +5,8 @@
  * reaches declared targets only, unless the provider is `open`.
  */
 import type { Policy, Secret } from "./Policy.ts"
-import { toPicoDollarsPerToken } from "./Policy.ts"
-import { type Provider, providers } from "./Providers.ts"
+import { type Price, type PriceSource, noPrices, ofPolicy } from "./Price.ts"
+import { type Provider, type ProviderKind, providers } from "./Providers.ts"
 import { nearest } from "./Suggest.ts"
 import { headerValue } from "./Text.ts"
 
@@ -19,9 +19,14 @@ export interface Target {
   readonly label: string
   /** The name of its provider in the policy. */
   readonly provider: string
+  /** The kind of its provider in the registry. */
+  readonly kind: ProviderKind
+  /** Whether it answers at the registry's own address, so that what is usual for its kind can be expected of it. */
+  readonly usual: boolean
   readonly speaks: Provider["speaks"]
   readonly dialect: Provider["dialect"]
   readonly reportsStreamUsage: boolean
+  readonly maxTokensField: Provider["maxTokensField"]
   /** Without a trailing slash. */
   readonly baseUrl: string
   readonly key: Secret | undefined
@@ -29,8 +34,12 @@ export interface Target {
   readonly model: string
   readonly region: string | null
   readonly maxOutputTokens: number | undefined
-  /** Integer pico-dollars a token; undefined where unknown. */
-  readonly price: { readonly input: number; readonly output: number } | undefined
+  /** The most tokens that the provider adds to a request; undefined for the usual allowance. */
+  readonly addedTokens: number | undefined
+  /** The most tokens that a piece of media counts, by kind; undefined for the provider's usual bound, where it has one. */
+  readonly mediaTokens: { readonly image?: number; readonly audio?: number; readonly file?: number }
+  /** Undefined where unknown. */
+  readonly price: Price | undefined
   /** The deployment by its content, under which health is kept across reloads. */
   readonly identity: string
 }
@@ -40,42 +49,68 @@ export type Resolution =
   | { readonly _tag: "Found"; readonly target: Target }
   | { readonly _tag: "Unknown" }
   | { readonly _tag: "Ambiguous"; readonly targets: ReadonlyArray<string> }
+  /** Found, and the caller's class may not reach it; `rule` says why. */
+  | { readonly _tag: "NotGranted"; readonly target: Target; readonly rule: string }
+
+/** Whether a provider answers at the registry's own address. */
+const isUsual = ({ baseUrl, dialect }: Policy["providers"][string]): boolean => {
+  const own = (providers[dialect] as Provider).baseUrl
+  return own !== undefined && (baseUrl ?? own).replace(/\/+$/, "") === own
+}
+
+/** What a target costs: as its policy says, else by the list, which says nothing of what answers at an address of the policy's own. */
+export const priceOf = (
+  provider: Policy["providers"][string],
+  target: Pick<Policy["targets"][string], "model"> & Partial<Policy["targets"][string]>,
+  prices: PriceSource
+): Price | undefined =>
+  target.price !== undefined ? ofPolicy(target.price) : isUsual(provider) ? prices(provider.dialect, target.model) : undefined
+
+/** Where a target is served: in its own region, else in its provider's. */
+export const regionOf = (
+  policy: Pick<Policy, "providers">,
+  target: Pick<Policy["targets"][string], "provider" | "region">
+): string | null =>
+  target.region ?? (Object.hasOwn(policy.providers, target.provider) ? policy.providers[target.provider]!.region : undefined) ?? null
 
 const makeTarget = (
   policy: Policy,
   name: string,
-  spec: Pick<Policy["targets"][string], "provider" | "model"> & Partial<Policy["targets"][string]>
+  spec: Pick<Policy["targets"][string], "provider" | "model"> & Partial<Policy["targets"][string]>,
+  prices: PriceSource
 ): Target => {
   // INVARIANT: the checker has refused targets of unknown providers and providers without an address.
   const declared = policy.providers[spec.provider]!
   const provider: Provider = providers[declared.dialect]
   const baseUrl = (declared.baseUrl ?? provider.baseUrl!).replace(/\/+$/, "")
-  const region = spec.region ?? declared.region ?? null
+  const region = regionOf(policy, spec)
   return {
     name,
     declared: Object.hasOwn(policy.targets, name),
     label: headerValue(name),
     provider: spec.provider,
+    kind: declared.dialect,
+    usual: isUsual(declared),
     speaks: provider.speaks,
     dialect: provider.dialect,
     reportsStreamUsage: provider.reportsStreamUsage,
+    maxTokensField: provider.maxTokensField,
     baseUrl,
     key: declared.key,
     model: spec.model,
     region,
     maxOutputTokens: spec.maxOutputTokens,
-    price:
-      spec.price === undefined
-        ? undefined
-        : { input: toPicoDollarsPerToken(spec.price.input), output: toPicoDollarsPerToken(spec.price.output) },
+    addedTokens: spec.addedTokens,
+    mediaTokens: spec.mediaTokens ?? {},
+    price: priceOf(declared, spec, prices),
     // Two accounts at one provider fail apart: a limit or a revoked key of one says nothing of the other.
     identity: JSON.stringify([declared.dialect, baseUrl, spec.model, region, declared.key?.env ?? null])
   }
 }
 
 /** The targets of a policy, in its order of names. */
-export const makeTargets = (policy: Policy): ReadonlyMap<string, Target> =>
-  new Map(Object.entries(policy.targets).map(([name, spec]) => [name, makeTarget(policy, name, spec)]))
+export const makeTargets = (policy: Policy, prices: PriceSource = noPrices): ReadonlyMap<string, Target> =>
+  new Map(Object.entries(policy.targets).map(([name, spec]) => [name, makeTarget(policy, name, spec, prices)]))
 
 /** Follows aliases of aliases to the target's name; undefined for a dead end or a circle. */
 export const followAlias = (policy: Pick<Policy, "aliases" | "targets">, alias: string): string | undefined => {
@@ -121,8 +156,8 @@ const unknown: Resolution = { _tag: "Unknown" }
 /** What asked models resolve to. */
 export interface Models {
   readonly resolve: (model: string) => Resolution
-  /** The names nearest to one that is unknown, for the error. */
-  readonly suggest: (model: string) => ReadonlyArray<string>
+  /** The names nearest to one that is unknown, for the error; of targets only those that `permits` lets through. */
+  readonly suggest: (model: string, permits: (target: Target) => boolean) => ReadonlyArray<string>
   /** Model names that conditions of routes compare with, so that asking for them means something. */
   readonly mentioned: ReadonlyArray<string>
   /** Every name that `asked()` resolves, with the target it stands for. */
@@ -130,7 +165,12 @@ export interface Models {
 }
 
 /** Compiles the resolution of asked models: one lookup for everything that the policy declares. */
-export const makeModels = (policy: Policy, targets: ReadonlyMap<string, Target>, mentioned: ReadonlyArray<string>): Models => {
+export const makeModels = (
+  policy: Policy,
+  targets: ReadonlyMap<string, Target>,
+  mentioned: ReadonlyArray<string>,
+  prices: PriceSource = noPrices
+): Models => {
   const known = new Map<string, Resolution>()
   for (const [spelling, names] of spellings(policy)) {
     known.set(spelling, names.length === 1 ? { _tag: "Found", target: targets.get(names[0]!)! } : { _tag: "Ambiguous", targets: names })
@@ -149,7 +189,7 @@ export const makeModels = (policy: Policy, targets: ReadonlyMap<string, Target>,
     if (provider !== undefined) {
       const resolution: Resolution = {
         _tag: "Found",
-        target: makeTarget(policy, model, { provider, model: model.slice(provider.length + 1) })
+        target: makeTarget(policy, model, { provider, model: model.slice(provider.length + 1) }, prices)
       }
       if (open.size >= maxOpenTargets) open.clear()
       open.set(model, resolution)
@@ -160,7 +200,10 @@ export const makeModels = (policy: Policy, targets: ReadonlyMap<string, Target>,
   return {
     resolve,
     mentioned,
-    suggest: (model) => nearest(model, [...mentioned, ...known.keys()], 3),
+    suggest: (model, permits) => {
+      const permitted = [...known].filter(([, resolution]) => resolution._tag !== "Found" || permits(resolution.target))
+      return nearest(model, [...mentioned, ...permitted.map(([name]) => name)], 3)
+    },
     list: () =>
       [...targets.keys(), ...Object.keys(policy.aliases)].flatMap((name) => {
         const resolution = known.get(name)

@@ -26,3 +26,13 @@ const printable = /^[\x20-\x7e]*$/
 
 /** `text` as a header can carry it: percent-encoded unless it is printable ASCII. */
 export const headerValue = (text: string): string => (printable.test(text) ? text : encodeURIComponent(text.toWellFormed()))
+
+/** An amount in nano-dollars as people write it, exact: `$1.5`, `$0.000000001`, `-$2`. */
+export const dollars = (nanoDollars: number): string => {
+  const amount = Math.abs(nanoDollars)
+  const whole = Math.floor(amount / 1e9)
+  const part = String(amount % 1e9)
+    .padStart(9, "0")
+    .replace(/0+$/, "")
+  return `${nanoDollars < 0 ? "-" : ""}$${whole}${part === "" ? "" : `.${part.padEnd(2, "0")}`}`
+}

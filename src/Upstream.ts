@@ -32,6 +32,8 @@ export interface UpstreamFailure {
 }
 
 export interface UpstreamCall {
+  /** Whether any of the request may have reached the provider. */
+  readonly sent: boolean
   readonly abort: () => void
   readonly pause: () => void
   readonly resume: () => void

@@ -1,5 +1,5 @@
 /** What policy files import from `turnout`. */
-export { env, policy, usd } from "./Authoring.ts"
+export { env, policy, sha256, usd } from "./Authoring.ts"
 export type {
   Arms,
   Budget,
@@ -30,5 +30,5 @@ export type {
   Words
 } from "./Authoring.ts"
 export type { FailureClass } from "./Failure.ts"
-export type { Duration, PolicyEncoded, Secret, Usd } from "./Policy.ts"
+export type { Duration, KeySecret, PolicyEncoded, Secret, Usd } from "./Policy.ts"
 export type { ProviderKind } from "./Providers.ts"

@@ -3,7 +3,7 @@ import { Result } from "effect"
 import * as fc from "fast-check"
 import jsonLogic from "json-logic-js"
 import { vi } from "vitest"
-import { env, policy, usd } from "../src/Authoring.ts"
+import { env, policy, sha256, usd } from "../src/Authoring.ts"
 import type { Condition, Words } from "../src/Authoring.ts"
 import { canonical, decode } from "../src/Policy.ts"
 import example from "./authoring/example.ts"
@@ -113,7 +113,7 @@ describe("policy", () => {
   })
 })
 
-describe("usd and env", () => {
+describe("usd, env and sha256", () => {
   it("usd takes dollars", () => {
     assert.deepStrictEqual([usd(0), usd(0.15)], [{ usd: 0 }, { usd: 0.15 }])
     assert.throws(() => usd(-1), "`usd(-1)`: expected dollars, a finite number from 0")
@@ -125,6 +125,15 @@ describe("usd and env", () => {
   it("env takes a name, and does not repeat what may be a secret", () => {
     assert.deepStrictEqual(env("OPENAI_API_KEY"), { env: "OPENAI_API_KEY" })
     assert.throws(() => env("sk-live-123"), /^(?!.*sk-live).*expected the name of an environment variable/)
+  })
+
+  it("sha256 takes a hash, and does not repeat what may be a secret", () => {
+    const hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    assert.deepStrictEqual(sha256(hash), { sha256: hash })
+    const other = /^(?!.*(sk-live|9F86)).*expected 64 hexadecimal digits in lower case, and not the secret$/
+    for (const wrong of ["sk-live-123", hash.toUpperCase(), hash.slice(1), `${hash}0`, `${hash}\n`])
+      assert.throws(() => sha256(wrong), other)
+    assert.throws(() => sha256(5 as never), other)
   })
 })
 

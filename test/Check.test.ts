@@ -3,8 +3,9 @@ import { Result } from "effect"
 import * as fc from "fast-check"
 import { check } from "../src/Check.ts"
 import { compile } from "../src/Compile.ts"
-import { type Finding, placeOf, render } from "../src/Finding.ts"
+import { placeOf, render } from "../src/Finding.ts"
 import { canonical, decode, hash, type PolicyEncoded, type StrategyEncoded } from "../src/Policy.ts"
+import { rowsOf, table } from "./check/table.ts"
 import { factsOf, policy, valuesOf } from "./generators.ts"
 
 const base = {
@@ -24,28 +25,6 @@ const openai = (more: object) => ({ ...base, providers: { openai: { dialect: "op
 const mini = (more: object) => ({ ...base, targets: { mini: { provider: "openai", model: "m", ...more } } })
 const isA = { "===": [{ var: "request.model" }, "a"] }
 const below = { "<": [{ var: "request.maxOutputTokens" }, 5] }
-
-type Row = readonly [level: "error" | "warning", code: string, place: string, message: string, fix?: string]
-
-const rowsOf = (findings: ReadonlyArray<Finding>): ReadonlyArray<Row> =>
-  findings.map(({ code, fix, level, message, place }): Row =>
-    fix === undefined ? [level, code, place, message] : [level, code, place, message, fix]
-  )
-
-/** What is wrong, and every finding that must come of it. */
-const table = (title: string, cases: Readonly<Record<string, readonly [policy: unknown, ...rows: ReadonlyArray<Row>]>>) =>
-  describe(title, () => {
-    for (const [name, [json, ...rows]] of Object.entries(cases)) {
-      it(name, () => {
-        const { findings, policy } = check(json)
-        assert.deepStrictEqual(rowsOf(findings), rows)
-        assert.strictEqual(
-          policy === undefined,
-          rows.some(([level]) => level === "error")
-        )
-      })
-    }
-  })
 
 const name = "expected a name: a letter, then at most 63 letters, digits, `-` or `_`"
 const strategies = "known are Send, Asked, Deny, First, Split, When, Within, or a target's name"
@@ -225,13 +204,6 @@ table("form", {
   ]
 })
 
-const notEnforced = (section: string): Row => [
-  "error",
-  "not-enforced",
-  section,
-  `\`${section}\` are not enforced by this version, and a rule that is not enforced must not look as if it were`
-]
-
 table("references", {
   "a mock at the provider's own address": [
     openai({ mock: { m: {} } }),
@@ -321,21 +293,6 @@ table("references", {
         targets: { direct: { provider: "openai", model: "gpt-4o" }, routed: { provider: "router", model: "openai/gpt-4o" } }
       }
     )
-  ],
-  "names in classes and keys": [
-    {
-      ...base,
-      budgets: { month: { per: "class", limit: { usd: 1 }, every: "month" } },
-      classes: { eng: { may: ["mini", "bgi", "openai/*"], within: ["monht", "month"] } },
-      keys: { alice: { secret: { env: "A" }, class: "egn" } }
-    },
-    notEnforced("budgets"),
-    notEnforced("classes"),
-    ["error", "unknown-target", "classes.eng.may[1]", "unknown target `bgi`", "did you mean `big`?"],
-    ["error", "unknown-target", "classes.eng.may[2]", "unknown target `openai/*`"],
-    ["error", "unknown-budget", "classes.eng.within[0]", "unknown budget `monht`", "did you mean `month`?"],
-    notEnforced("keys"),
-    ["error", "unknown-class", "keys.alice.class", "unknown class `egn`", "did you mean `eng`?"]
   ]
 })
 

@@ -7,7 +7,11 @@ import type { Path } from "../src/Finding.ts"
 import { conditionOver, type FactSpec, factsOf, meet, unguardedOver, valuesOf } from "./generators.ts"
 import { holds, nested, type FactValues } from "./reference.ts"
 
-const declared = { metadata: ["tier", "constructor"], headers: ["x-app"] }
+const declared = {
+  metadata: ["tier", "constructor"],
+  headers: ["x-app"],
+  budgets: { month: { per: "class", limit: { usd: 5 }, every: "month" } }
+} as const
 const vocabulary = { names: factNames(declared), typeOf: (name: string) => typeOf(name, declared) }
 const facts = factsOf(declared)
 

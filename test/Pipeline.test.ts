@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Layer } from "effect"
+import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
 import { Attempt, type Outcome } from "../src/Attempt.ts"
@@ -7,13 +7,13 @@ import type { FailureClass } from "../src/Failure.ts"
 import { refuse } from "../src/GatewayError.ts"
 import { Health } from "../src/Health.ts"
 import { Keys } from "../src/Keys.ts"
-import { Ledger, type Refusal, type Reservation } from "../src/Ledger.ts"
+import { Ledger, type Refusal, type Reservation, type Unavailable } from "../src/Ledger.ts"
 import { make } from "../src/Pipeline.ts"
 import type { PolicyEncoded, StrategyEncoded } from "../src/Policy.ts"
 import { type CallRecord, Recorder } from "../src/Recorder.ts"
-import { failures, policy, requestTo, script } from "./generators.ts"
-import { Breakers, carryOut, type FactValues, type Play } from "./reference.ts"
-import { account, accountOf, compiled, decoded, incomingOf, nobodyTold, only, surroundings } from "./scripted.ts"
+import { failures, loosePolicy, policy, prices, requestTo, script, sized } from "./generators.ts"
+import { Accounts, Breakers, callerOf, carryOut, type Play, pursesOf } from "./reference.ts"
+import { account, accountOf, balancesOf, compiled, decoded, incomingOf, nobodyTold, only, paid, surroundings } from "./scripted.ts"
 
 const first = (...of: ReadonlyArray<StrategyEncoded>): StrategyEncoded => ({ _tag: "First", of: of as unknown as [StrategyEncoded] })
 const within = (duration: string, of: StrategyEncoded): StrategyEncoded => ({ _tag: "Within", duration, of })
@@ -22,18 +22,16 @@ const fails = (failure: FailureClass, more: Partial<Play> = {}): Play => ({ fail
 const serves: Play = { failure: undefined, commitsAfter: 5, endsAfter: 10 }
 const cut: Play = { failure: "stream-cut", commitsAfter: 5, endsAfter: 10 }
 
-/** Input is estimated from whole bytes. */
-const readable = (facts: FactValues): FactValues => ({
-  ...facts,
-  "request.inputTokens": Math.ceil(Math.min(1e12, Math.abs(Number(facts["request.inputTokens"]))))
-})
-
 describe("a call", () => {
-  const gap = fc.constantFrom(0, 1, 9_999, 10_000, 20_000, 300_000)
-  const cases = policy.chain((encoded) =>
+  const gap = fc.constantFrom(0, 0, 1, 9_999, 10_000, 20_000, 300_000)
+  /** How far the wall clock moves beside: not at all, over midnight, over the end of a month, or back a little. */
+  const jump = fc.constantFrom(0, 0, 0, 0, 1_000, -1_000, 43_200_000, 86_400_000, 2_592_000_000)
+  const start = fc.constantFrom("2026-11-22T10:00:00Z", "2026-12-31T23:59:58Z", "2028-02-28T23:59:59.500Z", "2026-03-29T01:59:59+01:00")
+  const cases = fc.oneof(policy, loosePolicy).chain((encoded) =>
     fc.record({
       policy: fc.constant(encoded),
-      calls: fc.array(fc.record({ facts: requestTo(encoded).map(readable), plays: script, gap }), { minLength: 1, maxLength: 4 }),
+      start,
+      calls: fc.array(fc.record({ facts: requestTo(encoded).map(sized), plays: script, gap, jump }), { minLength: 1, maxLength: 6 }),
       broken: fc.array(fc.record({ target: fc.constantFrom(...Object.keys(encoded.targets)), failures: fc.integer({ min: 1, max: 6 }) }), {
         maxLength: 4
       })
@@ -45,52 +43,96 @@ describe("a call", () => {
     by: new Set<string>(),
     classes: new Set<string>(),
     probes: 0,
-    deep: 0
+    deep: 0,
+    charges: { settled: 0, estimated: 0, released: 0, overrun: 0, unknown: 0, unbound: 0 },
+    passed: { grant: 0, budget: 0 },
+    windows: 0,
+    facts: 0
   }
 
-  it("is carried out as the reference says: attempts, deadlines, rejections, the ending, its status and code", () => {
-    fc.assert(
-      fc.property(cases, ({ broken, calls, policy: encoded }) => {
-        const world = surroundings()
-        const pipeline = world.link(compiled(encoded))
-        const policy = decoded(encoded)
-        const breakers = new Breakers()
-        const alone = new Map(
-          Object.keys(policy.targets).map((name) => [name, only(name, { ...encoded, routes: [{ name: "only", to: name }] })])
-        )
-        for (const { failures, target } of broken) {
-          for (let i = 0; i < failures; i++) world.health.report(pipeline.compiled.targets.get(target)!.identity, "bad", 0)
-          // The reference knows deployments by what calls do to them.
-          const always = { breakers: silent(breakers), now: 0, play: () => fails("server-error", { endsAfter: 0 }) }
-          for (let i = 0; i < failures; i++) carryOut(decoded(alone.get(target)!), { "request.model": "-" }, always)
-        }
-        for (const { facts, gap, plays } of calls) {
-          world.clock.millis += gap
-          const play = (n: number): Play => plays[n % plays.length]!
-          const expected = carryOut(policy, facts, { play, breakers, now: world.clock.millis })
-          const one = account(world.call(pipeline, facts, play))
-          assert.deepStrictEqual(one, accountOf(expected))
-          seen.endings.add(one.ending)
-          if (one.code !== undefined) seen.codes.add(one.code)
-          for (const { by } of one.refused!) seen.by.add(by)
-          for (const { failure, probe } of one.tried!) {
-            if (failure !== undefined) seen.classes.add(failure)
-            if (probe) seen.probes++
+  it(
+    "is carried out as the reference says: attempts, deadlines, rejections, charges, the ending, its status and code, and every balance",
+    { timeout: 120_000 },
+    () => {
+      fc.assert(
+        fc.property(cases, ({ broken, calls, policy: encoded, start }) => {
+          const world = surroundings()
+          world.clock.epoch = Date.parse(start)
+          const pipeline = world.link(compiled(encoded, prices))
+          const policy = decoded(encoded)
+          const breakers = new Breakers()
+          const accounts = new Accounts()
+          const free = { budgets: {}, classes: {}, keys: {} }
+          const alone = new Map(
+            Object.keys(policy.targets).map((name) => [name, only(name, { ...encoded, ...free, routes: [{ name: "only", to: name }] })])
+          )
+          for (const { failures, target } of broken) {
+            for (let i = 0; i < failures; i++) world.health.report(pipeline.compiled.targets.get(target)!.identity, "bad", 0)
+            // The reference knows deployments by what calls do to them.
+            const play = () => fails("server-error", { endsAfter: 0 })
+            const always = { breakers: silent(breakers), accounts: new Accounts(), prices, now: 0, time: 0, play }
+            for (let i = 0; i < failures; i++) carryOut(decoded(alone.get(target)!), { "request.model": "-" }, always)
           }
-          if (one.tried!.length > 3) seen.deep++
-        }
-      }),
-      { numRuns: 1_500 }
-    )
-  })
+          let window: string | undefined
+          for (const { facts, gap, jump, plays } of calls) {
+            world.clock.millis += gap
+            world.clock.epoch += jump
+            const play = (n: number): Play => plays[n % plays.length]!
+            const time = world.clock.currentTimeMillisUnsafe()
+            const expected = carryOut(policy, facts, { play, breakers, accounts, prices, now: world.clock.millis, time })
+            const one = account(world.call(pipeline, facts, play))
+            assert.deepStrictEqual(one, accountOf(expected))
 
-  it("…where every class, every rejection, probes and long failovers have occurred", () => {
+            const caller = callerOf(facts)
+            const purses = pursesOf(policy, caller)
+            const bindings = pipeline.compiled.budgets.of({ ...caller, organisation: null })
+            // Of windows that are over the ledger keeps nothing in sight; what was reserved in one must not turn up in the next.
+            const after = world.clock.currentTimeMillisUnsafe()
+            assert.deepStrictEqual(
+              balancesOf(world.ledger, bindings, after),
+              purses.map((purse) => ({
+                budget: purse.budget,
+                scope: purse.scope,
+                reservedNanoDollars: 0,
+                spentNanoDollars: accounts.spent(purse, after)
+              }))
+            )
+
+            seen.endings.add(one.ending)
+            if (one.code !== undefined) seen.codes.add(one.code)
+            for (const { by } of one.refused!) seen.by.add(by)
+            for (const { estimated, failure, nanoDollars, probe, reservedNanoDollars: held } of one.tried!) {
+              if (failure !== undefined) seen.classes.add(failure)
+              if (probe) seen.probes++
+              if (held === undefined) seen.charges[nanoDollars === undefined ? "unknown" : "unbound"]++
+              else seen.charges[estimated ? "estimated" : nanoDollars === 0 ? "released" : nanoDollars! > held ? "overrun" : "settled"]++
+            }
+            if (one.tried!.length > 3) seen.deep++
+            if (one.served !== undefined) {
+              for (const by of ["grant", "budget"] as const) if (one.refused!.some((refused) => refused.by === by)) seen.passed[by]++
+            }
+            const day = new Date(time).toISOString().slice(0, 10)
+            if (purses.length > 0 && window !== undefined && day !== window) seen.windows++
+            window = day
+            if (purses.length > 0 && accounts.spent(purses[0]!, time) > 0 && JSON.stringify(policy.routes).includes('"budget.'))
+              seen.facts++
+          }
+        }),
+        { numRuns: 3_000 }
+      )
+    }
+  )
+
+  it("…where every class, every rejection, every way of charging, probes, long failovers and new windows have occurred", () => {
     assert.includeMembers([...seen.classes], [...failures, "cancelled"])
-    assert.includeMembers([...seen.by], ["breaker", "deadline", "unknown-model", "ambiguous-model"])
+    assert.includeMembers([...seen.by], ["breaker", "budget", "deadline", "grant", "unknown-model", "ambiguous-model"])
     assert.includeMembers([...seen.endings], ["served", "failed", "refused"])
     assert.includeMembers([...seen.codes], ["model_not_found", "model_ambiguous", "not_today", "invalid_value", "upstream_timeout"])
+    assert.includeMembers([...seen.codes], ["not_granted", "budget_exhausted", "unpriced_model", "unpriced_request", "unbounded_request"])
     assert.isAbove(seen.probes, 10)
-    assert.isAbove(seen.deep, 10)
+    assert.isAbove(seen.deep, 3)
+    for (const [name, count] of Object.entries({ ...seen.charges, ...seen.passed, windows: seen.windows, facts: seen.facts }))
+      assert.isAbove(count, 5, name)
   })
 })
 
@@ -220,9 +262,10 @@ describe("breakers", () => {
     const pipeline = world.link(compiled(only(first(within("1 seconds", "a"), "b"))))
     for (const name of ["a", "b"]) for (let i = 0; i < 5; i++) world.health.report(pipeline.compiled.targets.get(name)!.identity, "bad", 0)
     const one = account(world.call(pipeline, {}, down))
-    assert.deepStrictEqual(one.tried, [
-      { target: "a", commitBy: 1_000, startedAt: 0, failure: "server-error", committed: false, probe: true }
-    ])
+    assert.deepStrictEqual(
+      one.tried!.map(({ commitBy, failure, probe, target }) => [target, commitBy, failure, probe]),
+      [["a", 1_000, "server-error", true]]
+    )
     assert.deepStrictEqual(one.refused, [
       { target: "a", by: "breaker" },
       { target: "b", by: "breaker" }
@@ -263,43 +306,60 @@ describe("breakers", () => {
   })
 })
 
-/** Services of a test, on the clock in scope, with what has been recorded and settled. */
-const linked = Effect.fnUntraced(function* (
-  to: StrategyEncoded,
-  attempt: Attempt["Service"]["run"],
-  more: { readonly keys?: Keys["Service"]; readonly ledger?: Ledger["Service"] } = {}
-) {
+interface Linked {
+  readonly keys?: Keys["Service"]
+  /** Takes the place of what the ledger in memory does. */
+  readonly ledger?: (real: Ledger["Service"]) => Partial<Ledger["Service"]>
+}
+
+/** Services of a test, on the clock in scope, with what has been recorded, and every reservation until it is settled or released. */
+const linked = Effect.fnUntraced(function* (policy: PolicyEncoded, attempt: Attempt["Service"]["run"], more: Linked = {}) {
   const records: Array<CallRecord> = []
-  const ledger = { reserved: 0, settled: 0 }
-  const counting = Layer.succeed(Ledger, {
-    reserve: (call, target) => {
-      const count = (held: Reservation | Refusal): Reservation | Refusal => {
-        if (held._tag === "Reservation") ledger.reserved++
-        return held
-      }
-      const held = more.ledger?.reserve(call, target) ?? Effect.succeed<Reservation>({ _tag: "Reservation", nanoDollars: 0 })
-      // What is known at once stays known at once, as it is with a ledger in memory.
-      return Exit.isExit(held) && Exit.isSuccess(held)
-        ? Effect.succeed(count(held.value as Reservation | Refusal))
-        : Effect.map(held, count)
-    },
-    settle: () => Effect.sync(() => void ledger.settled++),
-    release: () => Effect.void
-  })
+  const held = new Map<Reservation, ReadonlyArray<string>>()
+  const note = (reservation: Reservation, what: string) => void held.set(reservation, [...(held.get(reservation) ?? []), what])
   const layer = Layer.mergeAll(
     Layer.succeed(Attempt, { run: attempt }),
     Health.layer(),
-    more.keys === undefined ? Keys.layerLocal : Layer.succeed(Keys, more.keys),
-    counting,
+    more.keys === undefined ? Keys.layerNames : Layer.succeed(Keys, more.keys),
+    Ledger.layerMemory,
     Recorder.layerOf((record) => void records.push(record))
   )
-  return yield* Effect.provide(
-    Effect.gen(function* () {
-      const pipeline = yield* make(compiled(only(to)))
-      return { pipeline, health: yield* Health, records, ledger }
-    }),
-    layer
-  )
+  // The scope is the test's: a ledger at its end turns everybody away.
+  const context = yield* Layer.build(layer)
+  const real = Context.get(context, Ledger)
+  yield* real.open
+  const ledger: Ledger["Service"] = { ...real, ...more.ledger?.(real) }
+  const noting: Ledger["Service"] = {
+    ...ledger,
+    reserve: (bindings, nanoDollars, time) => {
+      const noted = (answer: Reservation | Refusal | Unavailable) => {
+        if (answer._tag === "Reservation") held.set(answer, [])
+        return answer
+      }
+      const answer = ledger.reserve(bindings, nanoDollars, time)
+      // What is known at once stays known at once, as it is with a ledger in memory.
+      return Exit.isExit(answer) && Exit.isSuccess(answer)
+        ? Effect.succeed(noted(answer.value as Reservation | Refusal | Unavailable))
+        : Effect.map(answer, noted)
+    },
+    settle: (reservation, nanoDollars) => {
+      note(reservation, nanoDollars === reservation.nanoDollars ? "settled in full" : "settled")
+      ledger.settle(reservation, nanoDollars)
+    },
+    release: (reservation) => {
+      note(reservation, "released")
+      ledger.release(reservation)
+    }
+  }
+  const pipeline = yield* make(compiled(policy)).pipe(Effect.provideService(Ledger, noting), Effect.provideContext(context))
+  return {
+    pipeline,
+    health: Context.get(context, Health),
+    ledger: real,
+    records,
+    /** What has become of each reservation, in their order. */
+    held: () => [...held.values()].map((ends) => ends.join(", "))
+  }
 })
 
 const outcome = (failure: FailureClass | undefined, committed: boolean): Outcome => ({
@@ -308,7 +368,8 @@ const outcome = (failure: FailureClass | undefined, committed: boolean): Outcome
   status: undefined,
   usage: undefined,
   firstTokenAt: undefined,
-  losses: []
+  losses: [],
+  unbilled: false
 })
 
 describe("exactly one record, and one settlement for each reservation", () => {
@@ -317,7 +378,7 @@ describe("exactly one record, and one settlement for each reservation", () => {
   it.effect("of a call whose caller goes away during an attempt", () =>
     Effect.gen(function* () {
       const letGo = yield* Deferred.make<void>()
-      const { health, ledger, pipeline, records } = yield* linked(first("a", "b"), () =>
+      const { health, held, pipeline, records } = yield* linked(paid(first("a", "b")), () =>
         Effect.onInterrupt(Effect.never, () => Deferred.succeed(letGo, undefined))
       )
       const reply = told()
@@ -332,7 +393,9 @@ describe("exactly one record, and one settlement for each reservation", () => {
         record!.call!.attempts.map(({ failure, target }) => [target.name, failure?.class]),
         [["a", "cancelled"]]
       )
-      assert.deepStrictEqual(ledger, { reserved: 1, settled: 1 })
+      // It was sent, so it may have been billed.
+      assert.deepStrictEqual(held(), ["settled in full"])
+      assert.deepInclude(record!.call!.attempts[0], { nanoDollars: 1_000_000, reservedNanoDollars: 1_000_000, estimated: true })
       assert.deepStrictEqual(health.open(3_000), [])
       assert.deepStrictEqual(reply.heads, [])
     })
@@ -340,7 +403,7 @@ describe("exactly one record, and one settlement for each reservation", () => {
 
   it.effect("of a call whose caller goes away after the commit", () =>
     Effect.gen(function* () {
-      const { pipeline, records } = yield* linked("a", (call) =>
+      const { pipeline, records } = yield* linked(paid("a"), (call) =>
         Effect.andThen(
           Effect.sync(() => call.incoming.reply.begin(200, [])),
           Effect.never
@@ -357,31 +420,34 @@ describe("exactly one record, and one settlement for each reservation", () => {
 
   it.effect("of a call whose caller goes away while a reservation is awaited, and the probe's place is free again", () =>
     Effect.gen(function* () {
-      let held = true
-      const { health, pipeline, records } = yield* linked("a", () => Effect.succeed(outcome(undefined, true)), {
-        ledger: {
-          reserve: () => (held ? Effect.never : Effect.succeed({ _tag: "Reservation", nanoDollars: 0 })),
-          settle: () => Effect.void,
-          release: () => Effect.void
-        }
+      let slow = true
+      const { health, held, ledger, pipeline, records } = yield* linked(paid("a"), () => Effect.succeed(outcome(undefined, true)), {
+        ledger: ({ reserve }) => ({
+          reserve: (bindings, nanoDollars, time) =>
+            slow ? Effect.delay(reserve(bindings, nanoDollars, time), "50 millis") : reserve(bindings, nanoDollars, time)
+        })
       })
       const { identity } = pipeline.compiled.targets.get("a")!
       for (let i = 0; i < 5; i++) health.report(identity, "bad", 0)
       yield* TestClock.adjust("10 seconds")
       const fiber = yield* Effect.forkChild(pipeline.run(incomingOf({}, told())), { startImmediately: true })
-      yield* Fiber.interrupt(fiber)
+      const gone = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+      yield* TestClock.adjust("50 millis")
+      yield* Fiber.await(gone)
       assert.deepStrictEqual(
-        records.map(({ call, ending }) => [ending, call!.attempts.length]),
-        [["cancelled", 0]]
+        records.map(({ call, ending }) => [ending, call!.attempts.map(({ estimated, nanoDollars }) => [nanoDollars, estimated])]),
+        [["cancelled", [[0, false]]]]
       )
-      held = false
-      assert.isTrue(health.admits(identity, 10_000), "the next call may probe")
+      assert.deepStrictEqual(held(), ["released"])
+      assert.deepInclude(ledger.balance(records[0]!.call!.bindings[0]!, 10_050), { reservedNanoDollars: 0, spentNanoDollars: 0 })
+      slow = false
+      assert.isTrue(health.admits(identity, 10_050), "the next call may probe")
     })
   )
 
   it.effect("of a call that dies in its attempt", () =>
     Effect.gen(function* () {
-      const { ledger, pipeline, records } = yield* linked(first("a", "b"), () => Effect.die(new Error("ours")))
+      const { held, pipeline, records } = yield* linked(paid(first("a", "b")), () => Effect.die(new Error("ours")))
       const reply = told()
       const exit = yield* Effect.exit(pipeline.run(incomingOf({}, reply)))
       assert.strictEqual(records.length, 1)
@@ -392,7 +458,7 @@ describe("exactly one record, and one settlement for each reservation", () => {
         [500]
       )
       assert.strictEqual(reply.ends, 1)
-      assert.deepStrictEqual(ledger, { reserved: 1, settled: 1 })
+      assert.deepStrictEqual(held(), ["settled in full"])
       // The defect itself is not swallowed.
       assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
     })
@@ -400,7 +466,7 @@ describe("exactly one record, and one settlement for each reservation", () => {
 
   it.effect("of a call whose attempt throws before it is an effect, and the probe's place is free again", () =>
     Effect.gen(function* () {
-      const { health, ledger, pipeline, records } = yield* linked("a", () => {
+      const { health, held, pipeline, records } = yield* linked(paid("a"), () => {
         throw new RangeError("nested beyond the stack")
       })
       const { identity } = pipeline.compiled.targets.get("a")!
@@ -416,7 +482,7 @@ describe("exactly one record, and one settlement for each reservation", () => {
         reply.heads.map(({ status }) => status),
         [500]
       )
-      assert.deepStrictEqual(ledger, { reserved: 1, settled: 1 })
+      assert.deepStrictEqual(held(), ["settled in full"])
       yield* TestClock.adjust("1 hours")
       assert.isTrue(health.admits(identity, 3_610_000), "a later call may probe")
     })
@@ -425,8 +491,8 @@ describe("exactly one record, and one settlement for each reservation", () => {
   it.effect("of a call that is turned away", () =>
     Effect.gen(function* () {
       const never = () => Effect.die(new Error("nothing is tried"))
-      const stranger = yield* linked("a", never, { keys: { find: () => undefined } })
-      const { pipeline, records } = yield* linked("a", never)
+      const stranger = yield* linked(paid("a"), never, { keys: { of: () => () => undefined } })
+      const { pipeline, records } = yield* linked(paid("a"), never)
       const statuses: Array<number> = []
       const run = (pipeline: typeof stranger.pipeline, parse?: () => never | ReturnType<typeof refuse>) =>
         Effect.gen(function* () {
@@ -461,37 +527,111 @@ describe("exactly one record, and one settlement for each reservation", () => {
 
   it.effect("of a call whose budget refuses a candidate: `first` passes on whatever `on` says", () =>
     Effect.gen(function* () {
-      const error = refuse("no_target_available", "the budget is spent")
-      const { ledger, pipeline, records } = yield* linked(
-        { _tag: "First", of: ["a", "b"], on: ["timeout"] },
-        () => Effect.succeed(outcome(undefined, true)),
-        {
-          ledger: {
-            reserve: (_, target) =>
-              Effect.succeed(target.name === "a" ? { _tag: "Refusal", error } : { _tag: "Reservation", nanoDollars: 0 }),
-            settle: () => Effect.void,
-            release: () => Effect.void
-          }
-        }
+      const dear = { provider: "openai", model: "dear", price: { input: { usd: 0 }, output: { usd: 1 } }, maxOutputTokens: 2_000_000 }
+      const { targets, ...rest } = paid({ _tag: "First", of: ["a", "b"], on: ["timeout"] })
+      const { held, pipeline, records } = yield* linked({ ...rest, targets: { ...targets, a: dear } }, () =>
+        Effect.succeed(outcome(undefined, true))
       )
       yield* pipeline.run(incomingOf({}, told()))
       const [record] = records
       assert.strictEqual(records.length, 1)
       assert.deepStrictEqual(
-        record!.call!.rejections.map(({ by, target }) => [target, by]),
-        [["a", "budget"]]
+        record!.call!.rejections.map(({ by, error, target }) => [target, by, error.status, error.code]),
+        [["a", "budget", 402, "budget_exhausted"]]
       )
       assert.strictEqual(record!.served?.name, "b")
-      assert.deepStrictEqual(ledger, { reserved: 1, settled: 1 })
+      assert.deepStrictEqual(held(), ["settled in full"])
+    })
+  )
+
+  it.effect("of a call that is released, settled or estimated, by what its attempts came to", () =>
+    Effect.gen(function* () {
+      const usage = { inputTokens: 5, cachedInputTokens: 0, cacheWriteInputTokens: 0, outputTokens: 300, reasoningTokens: 0 }
+      const outcomes: Record<string, Outcome> = {
+        a: { ...outcome("rate-limited", false), unbilled: true },
+        b: { ...outcome("server-error", false), usage },
+        c: { ...outcome("timeout", false) },
+        d: { ...outcome(undefined, true), usage }
+      }
+      const { held, pipeline, records } = yield* linked(paid(first("a", "b", "c", "d")), (_, target) =>
+        Effect.succeed(outcomes[target.name]!)
+      )
+      yield* pipeline.run(incomingOf({}, told()))
+      assert.deepStrictEqual(held(), ["released", "settled in full", "settled in full", "settled"])
+      assert.deepStrictEqual(
+        records[0]!.call!.attempts.map(({ estimated, nanoDollars, reservedNanoDollars }) => [nanoDollars, reservedNanoDollars, estimated]),
+        [
+          [0, 1_000_000, false],
+          [1_000_000, 1_000_000, true],
+          [1_000_000, 1_000_000, true],
+          [300_000, 1_000_000, false]
+        ]
+      )
+    })
+  )
+
+  it.effect("of a call whose ledger does not answer: 503 and when to come back, nothing is sent, and the probe's place is free", () =>
+    Effect.gen(function* () {
+      const down: Unavailable = { _tag: "Unavailable", why: "the disk is full" }
+      for (const slow of [false, true]) {
+        const { health, held, pipeline, records } = yield* linked(paid(first("a", "b")), () => Effect.die(new Error("nothing is sent")), {
+          ledger: () => ({ reserve: () => (slow ? Effect.delay(Effect.succeed(down), "100 millis") : Effect.succeed(down)) })
+        })
+        const { identity } = pipeline.compiled.targets.get("a")!
+        const now = slow ? 20_000 : 10_000
+        for (let i = 0; i < 5; i++) health.report(identity, "bad", now - 10_000)
+        yield* TestClock.setTime(now)
+        const reply = told()
+        const fiber = yield* Effect.forkChild(pipeline.run(incomingOf({}, reply)), { startImmediately: true })
+        yield* TestClock.adjust("1 seconds")
+        yield* Fiber.join(fiber)
+        const [record] = records
+        assert.deepInclude(record, { ending: "refused", status: 503 })
+        assert.deepInclude(record!.error, {
+          code: "ledger_unavailable",
+          message: "budgets cannot be kept now, so nothing is sent: the disk is full"
+        })
+        assert.deepStrictEqual(
+          record!.call!.rejections.map(({ by, target }) => [target, by]),
+          [
+            ["a", "ledger"],
+            ["b", "ledger"]
+          ]
+        )
+        assert.strictEqual(reply.heads[0]!.headers["retry-after"], "1")
+        assert.notProperty(reply.heads[0]!.headers, "x-should-retry", "an SDK may try again")
+        assert.deepStrictEqual(held(), [])
+        assert.isTrue(health.admits(identity, now + 1_000))
+      }
+    })
+  )
+
+  it.effect("of calls that see what others hold: a condition on a budget counts what is reserved", () =>
+    Effect.gen(function* () {
+      const used = (ratio: number) => ({ ">=": [{ var: "budget.day.usedRatio" }, ratio] })
+      const { routes, ...rest } = paid("a", { budgets: { day: { per: "class", limit: { usd: 0.004 }, every: "day" } } })
+      const policy = { ...rest, routes: [{ name: "thrift", when: used(0.5), to: "b" }, ...routes] } as PolicyEncoded
+      const { pipeline, records } = yield* linked(policy, () => Effect.as(Effect.sleep("1 seconds"), outcome("rate-limited", false)))
+      const fibers = yield* Effect.forEach([1, 2, 3], () =>
+        Effect.forkChild(pipeline.run(incomingOf({}, told())), { startImmediately: true })
+      )
+      yield* TestClock.adjust("2 seconds")
+      yield* Effect.forEach(fibers, Fiber.join)
+      assert.deepStrictEqual(
+        records.map(({ call }) => call!.attempts[0]!.target.name),
+        ["a", "a", "b"]
+      )
     })
   )
 
   it.effect("of each of a thousand calls at once, a third of them given up", () =>
     Effect.gen(function* () {
-      const { ledger, pipeline, records } = yield* linked(first(within("2 seconds", first("a", "b")), "c"), (_, target, { commitBy }) =>
-        Effect.map(Effect.sleep(target.name === "c" ? 100 : 700), () =>
-          outcome(target.name === "c" ? undefined : "bad-request", commitBy < 0)
-        )
+      const { held, ledger, pipeline, records } = yield* linked(
+        paid(first(within("2 seconds", first("a", "b")), "c")),
+        (_, target, { commitBy }) =>
+          Effect.map(Effect.sleep(target.name === "c" ? 100 : 700), () =>
+            outcome(target.name === "c" ? undefined : "bad-request", commitBy < 0)
+          )
       )
       const fibers = yield* Effect.forEach(
         Array.from({ length: 1_000 }, (_, i) => i),
@@ -504,7 +644,11 @@ describe("exactly one record, and one settlement for each reservation", () => {
       assert.strictEqual(records.length, 1_000)
       assert.strictEqual(new Set(records.map(({ id }) => id)).size, 1_000)
       assert.strictEqual(records.filter(({ ending }) => ending === "cancelled").length, 334)
-      assert.strictEqual(ledger.reserved, ledger.settled)
+      // A tenth of a cent each: the budget of a dollar is just enough for all.
+      assert.deepStrictEqual(new Set(held()), new Set(["settled in full"]))
+      const { reservedNanoDollars, spentNanoDollars } = ledger.balance(records[0]!.call!.bindings[0]!, 0)
+      const charged = records.flatMap(({ call }) => call!.attempts).reduce((sum, { nanoDollars }) => sum + nanoDollars!, 0)
+      assert.deepStrictEqual([reservedNanoDollars, spentNanoDollars, charged], [0, 1e9, 1e9])
     })
   )
 })
@@ -514,7 +658,7 @@ describe("deadlines on a running clock", () => {
     Effect.gen(function* () {
       const starts: Array<readonly [string, number, number]> = []
       const { pipeline, records } = yield* linked(
-        within("10 seconds", first("a", within("3 seconds", "b"), "c")),
+        only(within("10 seconds", first("a", within("3 seconds", "b"), "c"))),
         (_, target, { commitBy }) =>
           Effect.gen(function* () {
             const now = Number(yield* TestClock.testClockWith((clock) => clock.monotonicTimeNanos)) / 1e6

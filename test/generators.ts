@@ -2,12 +2,14 @@
  * Generators of policies, of requests that go where the policy is interesting, and of what the world does with their attempts.
  *
  * A generator makes a tree of numbers and shapes, and a plain function builds from it something valid: names are picked among those that exist, weights add up,
- * a failover never comes back to a target that has failed. So every policy checks without an error, and shrinking stays simple.
+ * a failover never comes back to a target that has failed, every class is granted something of every route. So every policy checks without an error, and
+ * shrinking stays simple. Policies that are `loose` lack only what the checker wants of keys, grants and budgets, and compile all the same.
  */
 import * as fc from "fast-check"
 import type { FailureClass } from "../src/Failure.ts"
 import type { ArmEncoded, ConditionJson, PolicyEncoded, StrategyEncoded } from "../src/Policy.ts"
-import type { FactValues, Play, Value } from "./reference.ts"
+import type { PriceSource, Rates } from "../src/Price.ts"
+import type { FactValues, Play, Usage, Value } from "./reference.ts"
 
 type Kind = "string" | "number" | "boolean"
 
@@ -17,10 +19,11 @@ export interface FactSpec {
   readonly optional: boolean
 }
 
-/** Every fact of a policy that declares this metadata and these headers. */
+/** Every fact of a policy that declares this metadata, these headers and these budgets. */
 export const factsOf = (policy: {
   readonly metadata?: ReadonlyArray<string>
   readonly headers?: ReadonlyArray<string>
+  readonly budgets?: Readonly<Record<string, unknown>>
 }): ReadonlyArray<FactSpec> => {
   const fact = (type: Kind, optional: boolean, ...names: ReadonlyArray<string>) => names.map((name): FactSpec => ({ name, type, optional }))
   return [
@@ -31,7 +34,10 @@ export const factsOf = (policy: {
     ...fact("boolean", false, "request.needs.structuredOutput", "request.needs.reasoning"),
     ...fact("string", true, "caller.team", "caller.organisation"),
     ...fact("string", true, ...(policy.metadata ?? []).map((name) => `request.metadata.${name}`)),
-    ...fact("string", true, ...(policy.headers ?? []).map((name) => `request.headers.${name}`))
+    ...fact("string", true, ...(policy.headers ?? []).map((name) => `request.headers.${name}`)),
+    ...Object.keys(policy.budgets ?? {}).flatMap((name) =>
+      fact("number", false, `budget.${name}.spent`, `budget.${name}.remaining`, `budget.${name}.usedRatio`)
+    )
   ]
 }
 
@@ -47,6 +53,9 @@ const texts = [
   "gpt-4",
   "mini",
   "gpt-4o",
+  "eng",
+  "guest",
+  "alice",
   "müller",
   "日本語",
   "😀",
@@ -63,6 +72,8 @@ const numbers = [
   -0.5,
   0.1,
   2_000,
+  0.5,
+  0.001,
   1e9,
   -1e9,
   1e21,
@@ -378,11 +389,9 @@ const buildStrategy = (raw: RawStrategy, names: Names, failed: ReadonlyArray<str
   }
 }
 
-// Policies
-
 const providerPool = {
   openai: { dialect: "openai", key: { env: "OPENAI_API_KEY" } },
-  second: { dialect: "openai", key: { env: "OPENAI_API_KEY_2" } },
+  second: { dialect: "openai", key: { env: "OPENAI_API_KEY_2" }, region: "us" },
   claude: { dialect: "anthropic", key: { env: "ANTHROPIC_API_KEY" }, region: "eu" },
   router: { dialect: "openrouter", open: true },
   here: { dialect: "openai", baseUrl: "http://127.0.0.1:8081/v1/" }
@@ -403,28 +412,170 @@ const targetNames = ["mini", "sonnet", "big", "constructor", "next", "opus-4_1",
 const aliasNames = ["fast", "gpt-4", "smart", "openai/gpt-4o", "claude-sonnet-4-5", "hasOwnProperty", "é", "router/x"]
 const routeNames = ["retired", "thrift", "long", "canary", "other"]
 
+type TargetEncoded = PolicyEncoded["targets"][string]
+type ClassEncoded = NonNullable<PolicyEncoded["classes"]>[string]
+
+const price = (input: number, output: number, more: object = {}) => ({ input: { usd: input }, output: { usd: output }, ...more })
+const policyPrices = [
+  price(0.15, 0.6),
+  price(3, 15, { cacheRead: { usd: 0.3 }, cacheWrite: { usd: 3.75 } }),
+  price(0.000001, 0.123457, { cacheRead: { usd: 1 } }),
+  price(0, 0)
+]
+const maxima = [7, 200, 1_000, 4_096]
+
+/** List prices of the models that are asked for most, one of them dearer for long requests. */
+export const prices: PriceSource = (kind, model) => {
+  const rates = (input: number): Rates => ({
+    input: input * 1e6,
+    output: input * 4e6,
+    cacheRead: input * 1e5,
+    cacheWrite: input * 125e4,
+    cacheWriteLong: input * 2e6
+  })
+  if (model === "gpt-4o-mini") return { ...rates(2), tiers: [] }
+  if (kind === "openrouter" && (model === "some-model" || model === "openai/gpt-4o"))
+    return { ...rates(1), tiers: [{ aboveInputTokens: 1_000, rates: rates(3) }] }
+  return undefined
+}
+
+// Keys, classes, budgets
+
+const classNames = ["eng", "guest", "valueOf"]
+const keyNames = ["alice", "bob", "carol", "constructor", "robot"]
+const teamNames = ["core", "red"]
+const budgetNames = ["month", "day", "hasOwnProperty"]
+/** Most are spent after a few calls. */
+const limits = [0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 10]
+
+const rawRights = fc.record({
+  /** How callers come: without keys and rules, without keys but under a class `local`, with keys. */
+  kind: fc.constantFrom("open", "local", "local", "keys", "keys", "keys"),
+  classes: fc
+    .uniqueArray(fc.constantFrom(...classNames), { minLength: 1, maxLength: 3 })
+    .chain((names) =>
+      fc.tuple(
+        ...names.map((name) => fc.record({ name: fc.constant(name), may: nat, need: nat, within: nat, providers: nat, regions: nat }))
+      )
+    ),
+  keys: fc.array(fc.record({ of: nat, team: nat, hashed: fc.boolean() }), { minLength: 1, maxLength: 5 }),
+  budgets: fc.array(fc.record({ limit: nat, per: fc.constantFrom("key", "class", "team"), every: fc.constantFrom("day", "month") }), {
+    minLength: 1,
+    maxLength: 3
+  })
+})
+type RawRights = typeof rawRights extends fc.Arbitrary<infer A> ? A : never
+
+/** Targets that leave something of a strategy whichever branch is taken, chosen by `n`. */
+const needed = (strategy: StrategyEncoded, n: number): ReadonlyArray<string> => {
+  if (typeof strategy === "string") return [strategy]
+  /** One of the parts is enough. */
+  const one = (parts: ReadonlyArray<StrategyEncoded>): ReadonlyArray<string> =>
+    parts.some((part) => needed(part, n).length === 0) ? [] : needed(pick(parts, n), n >> 2)
+  switch (strategy._tag) {
+    case "Send":
+      return [strategy.target]
+    case "Asked":
+    case "Deny":
+      return []
+    case "First":
+      return one(strategy.of)
+    case "Split":
+      return one(strategy.arms.map((arm) => arm.to))
+    case "When":
+      return [...needed(strategy.then, n), ...needed(strategy.otherwise, n)]
+    case "Within":
+      return needed(strategy.of, n)
+  }
+}
+
+const subset = <A>(from: ReadonlyArray<A>, n: number): ReadonlyArray<A> => from.filter((_, i) => ((n >> i) & 1) === 1)
+
+/** Adds keys, classes and budgets to a policy without any. */
+const withRights = (policy: PolicyEncoded, raw: RawRights, loose: boolean): PolicyEncoded => {
+  if (raw.kind === "open") return policy
+  const targets: Record<string, TargetEncoded> = { ...policy.targets }
+  const providersOf = (names: ReadonlyArray<string>) => names.map((name) => targets[name]!.provider)
+  const regionOf = (name: string): string | undefined =>
+    targets[name]!.region ?? (providerPool as Record<string, { readonly region?: string }>)[targets[name]!.provider]!.region
+  const budgets = Object.fromEntries(
+    raw.budgets.map(({ every, limit, per }, i) => {
+      // Callers without keys have no team.
+      const of = raw.kind === "local" && !loose && per === "team" ? "class" : per
+      return [budgetNames[i]!, { per: of, every, limit: { usd: pick(limits, limit) } }] as const
+    })
+  )
+
+  const classes: Record<string, ClassEncoded> = {}
+  for (const [i, { may, name, need, providers, regions, within }] of raw.classes.entries()) {
+    const needs = loose ? [] : policy.routes.flatMap(({ to }) => needed(to, need))
+    const wishes = [...subset(Object.keys(targets), may), ...(may % 3 === 0 ? ["router/*"] : [])]
+    const known = needs.map(regionOf)
+    // Every budget binds somebody: the first class spends from whatever no other does.
+    const rest = Object.keys(budgets).filter((_, at) => !raw.classes.slice(1).some((other) => ((other.within >> at) & 1) === 1))
+    const bound = i === 0 ? [...new Set([...subset(Object.keys(budgets), within), ...rest])] : subset(Object.keys(budgets), within)
+    classes[raw.kind === "local" && i === 0 ? "local" : name] = {
+      may: [...new Set([...needs, ...wishes])],
+      ...(providers % 3 === 0 ? { providers: [...new Set([...providersOf(needs), ...subset([...providerNames], providers >> 2)])] } : {}),
+      ...(regions % 3 === 0 && !known.includes(undefined)
+        ? { regions: [...new Set([...(known as ReadonlyArray<string>), ...subset(["eu", "us"], regions >> 2)])] }
+        : {}),
+      ...(bound.length === 0 ? {} : { within: within % 2 === 0 ? bound : bound.toReversed() })
+    }
+  }
+
+  if (!loose) {
+    for (const { may, within = [] } of Object.values(classes)) {
+      if (within.length === 0) continue
+      for (const [at, name] of may.entries()) {
+        if (name === "router/*") continue
+        const spec = targets[name]!
+        targets[name] = { ...spec, price: spec.price ?? policyPrices[at % 2]!, maxOutputTokens: spec.maxOutputTokens ?? pick(maxima, at) }
+      }
+    }
+  }
+
+  const names = Object.keys(classes)
+  const keys = raw.keys.map(({ hashed, of, team }, i) => {
+    const name = keyNames[i]!
+    const unknown = loose && of % 7 === 0
+    const spec = {
+      secret: hashed ? { sha256: String(i).repeat(64) } : { env: `KEY_${i}` },
+      class: unknown ? "nobody" : pick(names, of),
+      // A key without a team has no account under a budget of teams, and the checker says so.
+      ...(loose && team % 3 === 0 ? {} : { team: pick(teamNames, team) })
+    }
+    return [name, spec] as const
+  })
+  return { ...policy, targets, budgets, classes, ...(raw.kind === "keys" ? { keys: Object.fromEntries(keys) } : {}) }
+}
+
+// Policies
+
 const rawPolicy = fc.record({
   targets: fc
     .uniqueArray(fc.constantFrom(...targetNames), { minLength: 1, maxLength: 6 })
-    .chain((names) => fc.tuple(...names.map((name) => fc.record({ name: fc.constant(name), n: nat })))),
+    .chain((names) => fc.tuple(...names.map((name) => fc.record({ name: fc.constant(name), n: nat, m: nat })))),
   aliases: fc.uniqueArray(fc.record({ name: fc.constantFrom(...aliasNames), n: nat }), { maxLength: 3, selector: ({ name }) => name }),
   metadata: fc.subarray(["tier", "constructor", "app"]),
   headers: fc.subarray(["x-app", "x-tenant"]),
   explicit: fc.boolean(),
   routes: fc.array(fc.record({ when: rawCondition, to: rawStrategy(4) }), { maxLength: 5 }),
-  last: rawStrategy(4)
+  last: rawStrategy(4),
+  rights: rawRights
 })
 
-/** A policy as JSON, valid by construction. */
-export const policy: fc.Arbitrary<PolicyEncoded> = rawPolicy.map((raw): PolicyEncoded => {
+const buildPolicy = (raw: typeof rawPolicy extends fc.Arbitrary<infer A> ? A : never, loose: boolean): PolicyEncoded => {
   const targets = Object.fromEntries(
-    raw.targets.map(({ n, name }) => {
+    raw.targets.map(({ m, n, name }) => {
       const spec = {
         provider: pick(providerNames, n),
         model: pick(models, n >> 3),
         ...(n % 7 === 0 ? { region: "us" } : {}),
-        ...(n % 5 === 0 ? { price: { input: { usd: 0.15 }, output: { usd: 0.6 } } } : {}),
-        ...(n % 11 === 0 ? { maxOutputTokens: 4_096 } : {})
+        ...(n % 5 < 3 ? { price: pick(policyPrices, n >> 5) } : {}),
+        ...(n % 11 < 8 ? { maxOutputTokens: pick(maxima, m) } : {}),
+        ...(m % 2 === 0 ? { addedTokens: pick([0, 1, 100], m >> 1) } : {}),
+        ...(m % 3 === 0 ? { mediaTokens: { image: 50, ...(m % 9 === 0 ? { audio: 70, file: 90 } : {}) } } : {})
       }
       return [name, spec]
     })
@@ -433,7 +584,8 @@ export const policy: fc.Arbitrary<PolicyEncoded> = rawPolicy.map((raw): PolicyEn
   const aliases: Record<string, string> = {}
   for (const { n, name } of raw.aliases) aliases[name] = pick([...names, ...Object.keys(aliases)], n)
   const used = new Set(Object.values(targets).map(({ provider }) => provider))
-  const known = { targets: names, facts: factsOf(raw) }
+  const budgets = raw.rights.kind === "open" ? {} : Object.fromEntries(raw.rights.budgets.map((_, i) => [budgetNames[i]!, {}]))
+  const known = { targets: names, facts: factsOf({ ...raw, budgets }) }
   const conditions = new Set<string>()
   const routes = raw.routes.flatMap(({ to, when }, i) => {
     const condition = buildCondition(when, known.facts, true)
@@ -443,9 +595,11 @@ export const policy: fc.Arbitrary<PolicyEncoded> = rawPolicy.map((raw): PolicyEn
     return [{ name: routeNames[i]!, when: condition, to: buildStrategy(to, known, []) }]
   })
   const all: ReadonlyArray<PolicyEncoded["routes"][0]> = [...routes, { name: "default", to: buildStrategy(raw.last, known, []) }]
-  return {
+  const policy: PolicyEncoded = {
     name: "generated",
-    providers: Object.fromEntries(Object.entries(providerPool).filter(([name]) => name === "router" || used.has(name as "router"))),
+    providers: Object.fromEntries(
+      Object.entries(providerPool).filter(([name]) => raw.rights.kind !== "open" || name === "router" || used.has(name as "router"))
+    ),
     targets,
     ...(raw.explicit || raw.metadata.length > 0 ? { metadata: raw.metadata } : {}),
     ...(raw.explicit || raw.headers.length > 0 ? { headers: raw.headers } : {}),
@@ -453,7 +607,14 @@ export const policy: fc.Arbitrary<PolicyEncoded> = rawPolicy.map((raw): PolicyEn
     ...(raw.explicit ? { version: 1 as const, splitHash: "murmur3-x86-32" as const, budgets: {}, classes: {}, keys: {} } : {}),
     routes: all as PolicyEncoded["routes"]
   }
-})
+  return withRights(policy, raw.rights, loose)
+}
+
+/** A policy as JSON, valid by construction. */
+export const policy: fc.Arbitrary<PolicyEncoded> = rawPolicy.map((raw) => buildPolicy(raw, false))
+
+/** A policy that compiles, though the checker may refuse it for what its keys, classes and budgets leave out. */
+export const loosePolicy: fc.Arbitrary<PolicyEncoded> = rawPolicy.map((raw) => buildPolicy(raw, true))
 
 /** A strategy over the targets `names`, without conditions on undeclared facts. */
 export const strategyOver = (targets: ReadonlyArray<string>, maxDepth = 3): fc.Arbitrary<StrategyEncoded> =>
@@ -463,9 +624,11 @@ export const strategyOver = (targets: ReadonlyArray<string>, maxDepth = 3): fc.A
 
 const rawRequest = fc.record({
   model: nat,
-  picks: fc.array(nat, { minLength: 24, maxLength: 24 }),
+  picks: fc.array(nat, { minLength: 31, maxLength: 31 }),
   route: fc.option(nat, { freq: 8 }),
-  ways: nat
+  ways: nat,
+  caller: nat,
+  asks: nat
 })
 
 const conditionsIn = (strategy: StrategyEncoded): ReadonlyArray<unknown> => {
@@ -493,7 +656,50 @@ const askedNames = (policy: PolicyEncoded): ReadonlyArray<string> => {
     ...targets.map(([, { model, provider }]) => `${provider}/${model}`),
     ...targets.map(([, { model }]) => model)
   ]
-  return [...known, ...known.map((name) => `${name}x`), "router/some-model", "router/", "/x", "nobody", "valueOf", "here/__proto__"]
+  return [
+    ...known,
+    ...known.map((name) => `${name}x`),
+    "router/some-model",
+    "router/openai/gpt-4o",
+    "router/some-model",
+    "router/",
+    "/x",
+    "nobody",
+    "valueOf",
+    "here/__proto__"
+  ]
+}
+
+/** The callers that a policy knows, as facts. */
+const callersTo = (policy: PolicyEncoded): ReadonlyArray<FactValues> => {
+  const caller = (key: string, name: string, team: string | null) => ({
+    "caller.key": key,
+    "caller.class": name,
+    "caller.team": team,
+    "caller.organisation": null
+  })
+  const keys = Object.entries(policy.keys ?? {})
+  return keys.length === 0 ? [caller("local", "local", null)] : keys.map(([key, spec]) => caller(key, spec.class, spec.team ?? null))
+}
+
+/** What a request has beside its facts; mostly one answer in text alone. */
+const asksOf = (n: number): FactValues => ({
+  ...(n % 7 === 0 ? { "asks.choices": 1 + (n % 3) } : {}),
+  ...(n % 11 === 0 ? { "asks.images": 1 + (n % 2) } : {}),
+  ...(n % 37 === 0 ? { "asks.audio": 1 } : {}),
+  ...(n % 41 === 0 ? { "asks.files": 2 } : {}),
+  ...(n % 23 === 0 ? { "asks.extras": "web_search_options" } : {})
+})
+
+/** The same request as one can come: with whole counts, and mostly of a size that the budgets of these policies cover. */
+export const sized = (facts: FactValues): FactValues => {
+  const count = (name: string) => Math.ceil(Math.abs(Number(facts[name])))
+  const [tokens, messages] = [count("request.inputTokens"), count("request.messages")]
+  return {
+    ...facts,
+    "request.inputTokens": tokens > 5_000 && tokens !== 1e9 ? tokens % 500 : tokens,
+    "request.messages": messages > 1_000 ? messages % 9 : messages
+  }
 }
 
 /** Facts of a request to `policy`: values that its own conditions name, and often all that a route's condition wants. */
@@ -504,7 +710,8 @@ export const requestTo = (policy: PolicyEncoded): fc.Arbitrary<FactValues> => {
     JSON.stringify(policy.routes)
       .match(/-?\d+(\.\d+)?(e[+-]?\d+)?/g)
       ?.map(Number) ?? []
-  return rawRequest.map(({ model, picks, route, ways }) => {
+  const callers = callersTo(policy)
+  return rawRequest.map(({ asks, caller, model, picks, route, ways }) => {
     const values: Record<string, Value> = {}
     for (const [i, { name, optional, type }] of facts.entries()) {
       const n = picks[i % picks.length]!
@@ -523,14 +730,22 @@ export const requestTo = (policy: PolicyEncoded): fc.Arbitrary<FactValues> => {
     }
     // The pipeline takes no request without a model.
     if (values["request.model"] === "") values["request.model"] = "nobody"
-    return values
+    // Mostly somebody whom the policy knows, whatever the conditions want; else somebody whose key was issued elsewhere.
+    if (caller % 5 !== 0) Object.assign(values, pick(callers, caller))
+    else if (caller % 10 === 0) values["caller.class"] = pick([...Object.keys(policy.classes ?? {}), "nobody"], caller)
+    if (values["caller.key"] === "") values["caller.key"] = "issued"
+    return { ...values, ...asksOf(asks) }
   })
 }
 
+const withRequest = (policies: fc.Arbitrary<PolicyEncoded>) =>
+  policies.chain((encoded) => requestTo(encoded).map((facts) => ({ policy: encoded, facts })))
+
 /** A policy and a request to it. */
-export const asked: fc.Arbitrary<{ readonly policy: PolicyEncoded; readonly facts: FactValues }> = policy.chain((encoded) =>
-  requestTo(encoded).map((facts) => ({ policy: encoded, facts }))
-)
+export const asked = withRequest(policy)
+
+/** The same of policies that only compile. */
+export const looselyAsked = withRequest(loosePolicy)
 
 // What the world does
 
@@ -541,21 +756,38 @@ const rawPlay = fc.record({
   committed: nat,
   first: nat,
   more: nat,
-  detail: nat
+  detail: nat,
+  usage: fc.option(fc.record({ input: nat, cached: nat, written: nat, long: nat, output: nat }), { freq: 4 })
+})
+
+/** Mostly a few hundred tokens; now and then more than was foreseen, or parts that are more than the whole. */
+const usageOf = ({ cached, input, long, output, written }: Record<"cached" | "input" | "long" | "output" | "written", number>): Usage => ({
+  inputTokens: input % 600,
+  cachedInputTokens: cached % 3 === 0 ? cached % 400 : 0,
+  cacheWriteInputTokens: written % 3 === 0 ? written % 400 : 0,
+  ...(long % 4 === 0 ? { longCacheWriteInputTokens: long % 300 } : {}),
+  outputTokens: output % (output % 11 === 0 ? 60_000 : 400),
+  reasoningTokens: 0
 })
 
 /** What one attempt meets; mostly failures, because one success ends a call. */
-export const play: fc.Arbitrary<Play> = rawPlay.map(({ committed, detail, failure, first, more }): Play => {
+export const play: fc.Arbitrary<Play> = rawPlay.map(({ committed, detail, failure, first, more, usage }): Play => {
   const begins = pick(times, first)
   const ends = begins + pick(times, more)
-  if (failure === undefined) return { failure, commitsAfter: begins, endsAfter: ends }
+  const said = usage === null ? {} : { usage: usageOf(usage) }
+  if (failure === undefined) return { failure, commitsAfter: begins, endsAfter: ends, ...said }
+  const some = detail % 2 === 0 ? said : {}
   // Only some failures come in the middle of an answer.
-  if (committed % 5 === 0)
-    return { failure: pick(["stream-cut", "timeout", "malformed", "cancelled"] as const, committed), commitsAfter: begins, endsAfter: ends }
+  if (committed % 5 === 0) {
+    const cut = pick(["stream-cut", "timeout", "malformed", "cancelled"] as const, committed)
+    return { failure: cut, commitsAfter: begins, endsAfter: ends, ...some }
+  }
   return {
     failure,
     commitsAfter: undefined,
     endsAfter: begins,
+    ...some,
+    ...(more % 3 === 0 ? { unbilled: true } : {}),
     ...(detail % 3 === 0 ? { retryAfterMillis: pick([0, 1, 999, 1_000, 1_001, 30_000], detail) } : {}),
     ...(detail % 4 === 0 ? { status: pick([400, 413, 422, 429, 500, 503], detail) } : {}),
     ...(detail % 8 === 0 ? { code: pick(["invalid_value", "too_long"], detail >> 3) } : {})

@@ -8,13 +8,17 @@
 import jsonLogic from "json-logic-js"
 import type { FailureClass } from "../src/Failure.ts"
 import type { Arm, Policy, Strategy } from "../src/Policy.ts"
+import type { PriceSource } from "../src/Price.ts"
 import { type Provider, providers } from "../src/Providers.ts"
+import { type Accounts, bound, budgetFacts, callerOf, cost, pursesOf, type Usage, windowOf } from "./reference/money.ts"
+
+export { Accounts, callerOf, pursesOf, type Usage } from "./reference/money.ts"
 
 // Facts and conditions
 
 export type Value = string | number | boolean | null
 
-/** Facts by their dotted names. */
+/** Facts by their dotted names; and what no rule can read but a reservation does: `asks.choices`, `asks.images`, `asks.audio`, `asks.files`, `asks.extras`. */
 export type FactValues = Readonly<Record<string, Value>>
 
 /** The object that JsonLogic reads: dots are levels, and nothing is inherited. */
@@ -82,6 +86,7 @@ export interface Deployment {
   readonly name: string
   readonly provider: string
   readonly model: string
+  readonly region: string | null
   readonly identity: string
 }
 
@@ -89,8 +94,9 @@ const deployment = (policy: Policy, name: string, provider: string, model: strin
   const spec = policy.providers[provider]!
   const registered: Provider = providers[spec.dialect]
   const address = (spec.baseUrl ?? registered.baseUrl ?? "").replace(/\/+$/, "")
-  const identity = JSON.stringify([spec.dialect, address, spec.key?.env ?? null, model, region ?? spec.region ?? null])
-  return { name, provider, model, identity }
+  const served = region ?? spec.region ?? null
+  const identity = JSON.stringify([spec.dialect, address, spec.key?.env ?? null, model, served])
+  return { name, provider, model, region: served, identity }
 }
 
 const declared = (policy: Policy, name: string): Deployment => {
@@ -99,7 +105,7 @@ const declared = (policy: Policy, name: string): Deployment => {
 }
 
 export type Asked =
-  | { readonly _tag: "Found"; readonly deployment: Deployment }
+  | { readonly _tag: "Found" | "NotGranted"; readonly deployment: Deployment }
   | { readonly _tag: "Ambiguous"; readonly names: ReadonlyArray<string> }
   | { readonly _tag: "Unknown" }
 
@@ -130,36 +136,62 @@ export const resolve = (policy: Policy, model: string): Asked => {
   return vendors.length > 0 ? oneOf(vendors) : { _tag: "Unknown" }
 }
 
+// Grants
+
+/**
+ * Whether a class of callers may reach a deployment. Declared targets are granted by name, other models of an open provider as `provider/*`; of these only what the
+ * class's providers serve in the class's regions. A class that the policy does not know is granted nothing. Nobody is restricted where there are no keys
+ * and no rule for callers without one.
+ */
+export const granted = (policy: Policy, className: string, to: Deployment): boolean => {
+  if (Object.keys(policy.keys).length === 0 && !Object.hasOwn(policy.classes, "local")) return true
+  if (!Object.hasOwn(policy.classes, className)) return false
+  const { may, providers, regions } = policy.classes[className]!
+  const isDeclared = Object.hasOwn(policy.targets, to.name)
+  return (
+    may.includes(isDeclared ? to.name : `${to.provider}/*`) &&
+    (providers === "any" || providers.includes(to.provider)) &&
+    (regions === "any" || (to.region !== null && regions.includes(to.region)))
+  )
+}
+
 // Deciding
 
 export interface Decided {
   readonly route: number
-  /** The route's name and every branch and arm on the part that can be reached, `canary/split.next/when.then`. */
+  /** The route's name and every branch, arm and refusal by a grant on the part that can be reached, `canary/split.next/when.then/mini.not-granted`. */
   readonly summary: string
   /** What the model asked for comes to, where the route has an `asked()`. */
   readonly asked: Asked | undefined
 }
 
-/** Every branch and arm that facts settle, in the author's order. */
-const branches = (strategy: Strategy, facts: FactValues): ReadonlyArray<string> => {
+/** Everything that facts settle, in the author's order. */
+const settled = (policy: Policy, strategy: Strategy, facts: FactValues): ReadonlyArray<string> => {
   switch (strategy._tag) {
     case "Send":
+      return granted(policy, callerOf(facts).class, declared(policy, strategy.target)) ? [] : [`${strategy.target}.not-granted`]
     case "Asked":
     case "Deny":
       return []
     case "First":
-      return strategy.of.flatMap((part) => branches(part, facts))
+      return strategy.of.flatMap((part) => settled(policy, part, facts))
     case "Within":
-      return branches(strategy.of, facts)
+      return settled(policy, strategy.of, facts)
     case "Split": {
       const arm = armOf(strategy, facts)
-      return [`split.${arm.name}`, ...branches(arm.to, facts)]
+      return [`split.${arm.name}`, ...settled(policy, arm.to, facts)]
     }
     case "When":
       return holds(strategy.if, facts)
-        ? ["when.then", ...branches(strategy.then, facts)]
-        : ["when.otherwise", ...branches(strategy.otherwise, facts)]
+        ? ["when.then", ...settled(policy, strategy.then, facts)]
+        : ["when.otherwise", ...settled(policy, strategy.otherwise, facts)]
   }
+}
+
+/** What the caller's model comes to for its class. */
+const askedBy = (policy: Policy, facts: FactValues): Asked => {
+  const asked = resolve(policy, String(facts["request.model"]))
+  return asked._tag === "Found" && !granted(policy, callerOf(facts).class, asked.deployment) ? { ...asked, _tag: "NotGranted" } : asked
 }
 
 const asks = (strategy: Strategy): boolean => JSON.stringify(strategy).includes('{"_tag":"Asked"}')
@@ -170,8 +202,8 @@ export const decide = (policy: Policy, facts: FactValues): Decided => {
   const { name, to } = policy.routes[route]!
   return {
     route,
-    summary: [name, ...branches(to, facts)].join("/"),
-    asked: asks(to) ? resolve(policy, String(facts["request.model"])) : undefined
+    summary: [name, ...settled(policy, to, facts)].join("/"),
+    asked: asks(to) ? askedBy(policy, facts) : undefined
   }
 }
 
@@ -237,6 +269,10 @@ export interface Play {
   readonly status?: number
   readonly code?: string
   readonly retryAfterMillis?: number
+  /** What the provider said that it came to. */
+  readonly usage?: Usage
+  /** It certainly costs nothing. */
+  readonly unbilled?: boolean
 }
 
 export interface Ended {
@@ -263,12 +299,20 @@ export interface Tried {
   readonly failure: FailureClass | undefined
   readonly committed: boolean
   readonly probe: boolean
+  /** What it was charged; undefined where that is not known. */
+  readonly nanoDollars: number | undefined
+  /** What was held for it, on every account of the caller. */
+  readonly reservedNanoDollars: number | undefined
+  /** It was charged what was held, because nobody knows what it has cost. */
+  readonly estimated: boolean
 }
 
 /** A candidate that was not tried. */
 export interface Refused {
   readonly target: string
-  readonly by: "breaker" | "deadline" | "unknown-model" | "ambiguous-model"
+  readonly by: "breaker" | "budget" | "deadline" | "grant" | "unknown-model" | "ambiguous-model"
+  /** What the caller is told if this is what decides. */
+  readonly error: Told
 }
 
 export interface Told {
@@ -344,30 +388,75 @@ type Result =
   | { readonly _tag: "Rejected" }
   | { readonly _tag: "Denied"; readonly error: Told }
 
-/** The world of one call: what attempts meet, the breakers that stand, and the time at which it begins. */
+/** The world of one call: what attempts meet, the breakers that stand, what has been spent, and the time at which it begins. */
 export interface World {
   /** What the n-th attempt of the call meets. */
   readonly play: (n: number) => Play
   readonly breakers: Breakers
+  readonly accounts: Accounts
+  /** List prices. */
+  readonly prices: PriceSource
+  /** Monotonic milliseconds. */
   readonly now: number
+  /** Unix milliseconds at that moment. */
+  readonly time: number
 }
 
+/** The facts that a call is decided by: those of the request, and budgets as they stand when it begins. */
+export const factsNow = (policy: Policy, facts: FactValues, { accounts, time }: Pick<World, "accounts" | "time">): FactValues => ({
+  ...facts,
+  ...budgetFacts(policy, callerOf(facts), accounts, time)
+})
+
 /** Carries out one call. */
-export const carryOut = (policy: Policy, facts: FactValues, world: World): Carried => {
+export const carryOut = (policy: Policy, request: FactValues, world: World): Carried => {
+  const facts = factsNow(policy, request, world)
   const decided = decide(policy, facts)
   const model = String(facts["request.model"])
+  const caller = callerOf(facts)
+  const purses = pursesOf(policy, caller)
+  const { accounts, prices } = world
   const tried: Array<Tried> = []
-  const refused: Array<Refused & { readonly error: Told; readonly candidate?: readonly [Deployment, number] }> = []
+  const refused: Array<Refused & { readonly candidate?: readonly [Deployment, number] }> = []
   let firstFailure: Told | undefined
   let now = world.now
 
+  const refuse = (refusal: (typeof refused)[0]): Result => {
+    refused.push(refusal)
+    return { _tag: "Rejected" }
+  }
+
+  /** What an attempt is charged: nothing where it certainly cost nothing; what it has cost where that is known; else what was held for it. */
+  const charge = (to: Deployment, play: Play, { expired, failure }: Ended, held: number | undefined) => {
+    if (play.unbilled === true && !expired) return { nanoDollars: 0, estimated: false }
+    const known = play.usage === undefined || expired ? undefined : cost(policy, to, play.usage, prices)
+    if (held === undefined) return { nanoDollars: known, estimated: false }
+    return known === undefined || failure !== undefined ? { nanoDollars: held, estimated: true } : { nanoDollars: known, estimated: false }
+  }
+
   const run = (to: Deployment, commitBy: number, probe: boolean): Result => {
-    const play = world.play(tried.length)
     const startedAt = now
-    const { committed, endedAt, expired, failure } = attemptUnder(play, startedAt, commitBy)
+    const time = world.time + (now - world.now)
+    let held: number | undefined
+    if (purses.length > 0) {
+      // INVARIANT: what cannot be bounded has been refused before.
+      held = bound(policy, to, facts, prices) as number
+      const short = accounts.short(purses, time, held)
+      if (short !== undefined) {
+        // It says nothing of the deployment: if this was a probe, the next call is.
+        world.breakers.report(to.identity, "cancelled", now)
+        const wait = windowOf(short.every, time).end - time
+        return refuse({ target: to.name, by: "budget", error: { status: 402, code: "budget_exhausted", retryAfterMillis: wait } })
+      }
+    }
+    const play = world.play(tried.length)
+    const ended = attemptUnder(play, startedAt, commitBy)
+    const { committed, endedAt, expired, failure } = ended
     now = endedAt
     world.breakers.report(to.identity, failure, now)
-    tried.push({ target: to.name, commitBy, startedAt, failure, committed, probe })
+    const charged = charge(to, play, ended, held)
+    if (held !== undefined) for (const purse of purses) accounts.spend(purse, time, charged.nanoDollars!)
+    tried.push({ target: to.name, commitBy, startedAt, failure, committed, probe, ...charged, reservedNanoDollars: held })
     if (failure === undefined) return { _tag: "Served", target: to.name }
     const error = told(failure, expired ? {} : play)
     firstFailure ??= error
@@ -375,19 +464,15 @@ export const carryOut = (policy: Policy, facts: FactValues, world: World): Carri
   }
 
   const attempt = (to: Deployment, commitBy: number): Result => {
-    if (now >= commitBy) {
-      refused.push({ target: to.name, by: "deadline", error: { status: 504, code: "deadline_exceeded" } })
-      return { _tag: "Rejected" }
+    const target = to.name
+    if (!granted(policy, caller.class, to)) return refuse({ target, by: "grant", error: { status: 403, code: "not_granted" } })
+    if (now >= commitBy) return refuse({ target, by: "deadline", error: { status: 504, code: "deadline_exceeded" } })
+    if (purses.length > 0) {
+      const most = bound(policy, to, facts, prices)
+      if (typeof most !== "number") return refuse({ target, by: "budget", error: most })
     }
-    if (!world.breakers.admits(to.identity, now)) {
-      refused.push({
-        target: to.name,
-        by: "breaker",
-        error: { status: 503, code: "no_target_available" },
-        candidate: [to, commitBy]
-      })
-      return { _tag: "Rejected" }
-    }
+    if (!world.breakers.admits(to.identity, now))
+      return refuse({ target, by: "breaker", error: { status: 503, code: "no_target_available" }, candidate: [to, commitBy] })
     return run(to, commitBy, false)
   }
 
@@ -398,12 +483,11 @@ export const carryOut = (policy: Policy, facts: FactValues, world: World): Carri
       case "Asked": {
         const asked = resolve(policy, model)
         if (asked._tag === "Found") return attempt(asked.deployment, commitBy)
-        refused.push(
+        return refuse(
           asked._tag === "Ambiguous"
             ? { target: model, by: "ambiguous-model", error: { status: 404, code: "model_ambiguous" } }
             : { target: model.slice(0, 256), by: "unknown-model", error: { status: 404, code: "model_not_found" } }
         )
-        return { _tag: "Rejected" }
       }
       case "Deny":
         return { _tag: "Denied", error: { status: strategy.status, code: strategy.code } }
@@ -431,9 +515,10 @@ export const carryOut = (policy: Policy, facts: FactValues, world: World): Carri
   }
 
   let result = go(policy.routes[decided.route]!.to, Infinity)
-  if (result._tag === "Rejected" && tried.length === 0 && refused.every(({ by }) => by === "breaker")) {
-    // Breakers alone have rejected every candidate: the first is probed rather than nothing tried.
-    result = run(...refused[0]!.candidate!, true)
+  // What a grant forbids is no candidate. If breakers alone have rejected every candidate, the first is probed rather than nothing tried.
+  const candidates = refused.filter(({ by }) => by !== "grant")
+  if (result._tag === "Rejected" && tried.length === 0 && candidates.length > 0 && candidates.every(({ by }) => by === "breaker")) {
+    result = run(...candidates[0]!.candidate!, true)
   }
 
   const error =
@@ -448,7 +533,7 @@ export const carryOut = (policy: Policy, facts: FactValues, world: World): Carri
   return {
     decided,
     tried,
-    refused: refused.map(({ by, target }) => ({ by, target })),
+    refused: refused.map(({ by, error, target }) => ({ by, target, error })),
     ending: error === undefined ? "served" : tried.length > 0 ? "failed" : "refused",
     status: committed ? 200 : error!.status,
     error,

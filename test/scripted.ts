@@ -2,7 +2,7 @@
  * The pipeline over a world that is written down beforehand: attempts come out as a script says, time moves only when an attempt takes some, and
  * what the caller sees and what is recorded are kept.
  */
-import { Clock, Context, Effect, Exit, Layer } from "effect"
+import { Clock, Context, Effect, Exit, Layer, Scope } from "effect"
 import { Attempt, type Outcome } from "../src/Attempt.ts"
 import type { Ask } from "../src/Ask.ts"
 import type { Api, Incoming } from "../src/Call.ts"
@@ -11,10 +11,11 @@ import { summary } from "../src/Decision.ts"
 import type { CallerDialect } from "../src/Dialect.ts"
 import type { Failure } from "../src/Failure.ts"
 import { Health } from "../src/Health.ts"
-import { type Caller, Keys, local } from "../src/Keys.ts"
-import { Ledger } from "../src/Ledger.ts"
+import { type Caller, callersOf, Keys, local } from "../src/Keys.ts"
+import { type Binding, Ledger } from "../src/Ledger.ts"
 import { make, type Pipeline } from "../src/Pipeline.ts"
 import { decode, type Policy, type PolicyEncoded, type StrategyEncoded } from "../src/Policy.ts"
+import type { PriceSource } from "../src/Price.ts"
 import { type CallRecord, Recorder } from "../src/Recorder.ts"
 import type { Reply } from "../src/Reply.ts"
 import { attemptUnder, type Carried, type FactValues, type Play } from "./reference.ts"
@@ -26,7 +27,7 @@ export const decoded = (encoded: PolicyEncoded): Policy => {
   return result.success
 }
 
-export const compiled = (encoded: PolicyEncoded): Compiled => compile(decoded(encoded))
+export const compiled = (encoded: PolicyEncoded, prices?: PriceSource): Compiled => compile(decoded(encoded), prices)
 
 /** A policy of one route over targets `a` to `f`, each a deployment of its own. */
 export const only = (to: StrategyEncoded, more?: Partial<PolicyEncoded>): PolicyEncoded => ({
@@ -37,17 +38,33 @@ export const only = (to: StrategyEncoded, more?: Partial<PolicyEncoded>): Policy
   routes: [{ name: "only", to }]
 })
 
-/** A clock that stands still unless it is told to move. */
+/** The same under a budget of $1 a day for callers without keys; an attempt reserves a tenth of a cent, and everything costs what was reserved. */
+export const paid = (to: StrategyEncoded, more?: Partial<PolicyEncoded>): PolicyEncoded => {
+  const { targets, ...rest } = only(to)
+  const price = { input: { usd: 0 }, output: { usd: 1 } }
+  return {
+    ...rest,
+    targets: Object.fromEntries(Object.entries(targets).map(([name, spec]) => [name, { ...spec, price, maxOutputTokens: 1_000 }])),
+    budgets: { day: { per: "class", limit: { usd: 1 }, every: "day" } },
+    classes: { local: { may: [..."abcdef"], within: ["day"] } },
+    ...more
+  }
+}
+
+/** A clock that stands still unless it is told to move, and whose wall time can be set. */
 export class ManualClock implements Clock.Clock {
+  /** Monotonic. */
   millis = 0
+  /** The wall time at which `millis` is 0, in Unix milliseconds. */
+  epoch = 0
   currentTimeMillisUnsafe(): number {
-    return this.millis
+    return this.epoch + this.millis
   }
   currentTimeNanosUnsafe(): bigint {
-    return BigInt(Math.round(this.millis * 1e6))
+    return BigInt(Math.round(this.currentTimeMillisUnsafe() * 1e6))
   }
   monotonicTimeNanosUnsafe(): bigint {
-    return this.currentTimeNanosUnsafe()
+    return BigInt(Math.round(this.millis * 1e6))
   }
   readonly currentTimeMillis = Effect.sync(() => this.currentTimeMillisUnsafe())
   readonly currentTimeNanos = Effect.sync(() => this.currentTimeNanosUnsafe())
@@ -113,24 +130,52 @@ export const askOf = (facts: FactValues): Ask => {
     needsStructuredOutput: () => at("request.needs.structuredOutput", false),
     needsReasoning: () => at("request.needs.reasoning", false),
     metadata: (name) => at(`request.metadata.${name}`, null),
-    header: (name) => at(`request.headers.${name}`, null)
+    header: (name) => at(`request.headers.${name}`, null),
+    choices: () => at("asks.choices", 1),
+    media: () => ({ images: at("asks.images", 0), audio: at("asks.audio", 0), files: at("asks.files", 0) }),
+    extras: () => (at<string | null>("asks.extras", null) === null ? [] : [at("asks.extras", "")])
   }
 }
 
 export const incomingOf = (facts: FactValues, told: Told): Incoming => ({
   id: (facts["request.id"] as string | undefined) ?? "call-1",
   api: api((facts["request.api"] as string | undefined) ?? "chat.completions"),
-  secret: undefined,
+  secret: facts["caller.key"] as string | undefined,
   parse: () => ({ ask: askOf(facts), json: {}, bytes: new Uint8Array(0), scan: { members: [], duplicate: undefined, close: 0 } }),
   reply: replyIn(told)
 })
 
-const callerOf = (facts: FactValues): Caller => ({
+/** Who calls, by the facts; without any, a caller without a key. */
+export const callerOf = (facts: FactValues): Caller => ({
   key: (facts["caller.key"] as string | undefined) ?? local.key,
   class: (facts["caller.class"] as string | undefined) ?? local.class,
   team: (facts["caller.team"] as string | null | undefined) ?? null,
   organisation: (facts["caller.organisation"] as string | null | undefined) ?? null
 })
+
+/** A key's secret is its name. Callers that the policy does not know as they are have got a key of that name elsewhere, for as long as `issue` says so. */
+export const keysWithIssued = () => {
+  const issued = new Map<string, Caller>()
+  let current: Caller | undefined
+  const service: Keys["Service"] = {
+    of: (policy) => {
+      const callers = callersOf(policy)
+      const find = namesOf(policy)
+      return (secret) => {
+        const declared = current === undefined ? undefined : callers.get(current.key)
+        if (current === undefined || JSON.stringify(declared ?? (callers.size === 0 ? local : undefined)) === JSON.stringify(current))
+          return find(secret)
+        // The same caller is the same object, as it is where keys are issued.
+        const text = JSON.stringify(current)
+        if (!issued.has(text)) issued.set(text, current)
+        return issued.get(text)
+      }
+    }
+  }
+  return { service, issue: (caller: Caller | undefined) => void (current = caller) }
+}
+
+const namesOf = Context.get(Effect.runSync(Effect.scoped(Layer.build(Keys.layerNames))), Keys).of
 
 export interface Sent {
   readonly target: string
@@ -150,6 +195,7 @@ export interface Seen {
 export interface Surroundings {
   readonly clock: ManualClock
   readonly health: Health["Service"]
+  readonly ledger: Ledger["Service"]
   readonly link: (compiled: Compiled) => Pipeline
   /** Runs one call to its end. */
   readonly call: (pipeline: Pipeline, facts: FactValues, play: (n: number) => Play) => Seen
@@ -170,7 +216,7 @@ const scriptedFailure = (play: Play, expired: boolean): Failure | undefined =>
 
 export const surroundings = (): Surroundings => {
   const clock = new ManualClock()
-  let caller: Caller = local
+  const keys = keysWithIssued()
   let play: (n: number) => Play = unused
   let sent: Array<Sent> = []
   let records: Array<CallRecord> = []
@@ -191,26 +237,32 @@ export const surroundings = (): Surroundings => {
           failure: scriptedFailure(written, expired),
           committed,
           status: committed ? 200 : written.status,
-          usage: undefined,
+          // Whoever gives an attempt up does not learn what it has cost.
+          usage: expired || written.usage === undefined ? undefined : written.usage,
           firstTokenAt: committed ? startedAt + written.commitsAfter! : undefined,
-          losses: []
+          losses: [],
+          unbilled: written.unbilled === true && !expired
         }
       })
   })
   const layer = Layer.mergeAll(
     attempt,
     Health.layer(),
-    Layer.succeed(Keys, { find: () => caller }),
-    Ledger.layerNone,
+    Layer.succeed(Keys, keys.service),
+    Ledger.layerMemory,
     Recorder.layerOf((record) => void records.push(record))
   )
-  const context = Effect.runSync(Effect.scoped(Layer.build(layer)))
+  // Never closed: a ledger at its end turns everybody away.
+  const context = Effect.runSync(Layer.buildWithScope(layer, Scope.makeUnsafe()).pipe(Effect.provideService(Clock.Clock, clock)))
+  const ledger = Context.get(context, Ledger)
+  Effect.runSync(ledger.open)
   return {
     clock,
     health: Context.get(context, Health),
+    ledger,
     link: (compiled) => Effect.runSync(make(compiled).pipe(Effect.provideContext(context), Effect.provideService(Clock.Clock, clock))),
     call: (pipeline, facts, script) => {
-      caller = callerOf(facts)
+      keys.issue(facts["caller.key"] === undefined ? undefined : callerOf(facts))
       play = script
       sent = []
       records = []
@@ -222,21 +274,43 @@ export const surroundings = (): Surroundings => {
   }
 }
 
+/** An error in short. */
+const spoken = ({
+  code,
+  retryAfterMillis,
+  status
+}: {
+  readonly status: number
+  readonly code: string
+  readonly retryAfterMillis?: number | undefined
+}) => `${status} ${code}${retryAfterMillis === undefined ? "" : ` after ${retryAfterMillis}`}`
+
+/** Spend and what is held of it, of every account of a caller, at a time. */
+export const balancesOf = (ledger: Ledger["Service"], bindings: ReadonlyArray<Binding>, time: number) =>
+  bindings.map((binding) => {
+    const { reservedNanoDollars, spentNanoDollars } = ledger.balance(binding, time)
+    return { budget: binding.budget, scope: binding.scope, reservedNanoDollars, spentNanoDollars }
+  })
+
 /** What two accounts of a call must agree on: what was tried and refused in which order, and how it ended. */
 export const account = ({ endedAt, records, sent, told }: Seen) => {
   if (records.length !== 1) throw new Error(`${records.length} records of one call`)
   const { call, ending, error, served, status } = records[0]!
   return {
     summary: call === undefined ? undefined : summary(call.compiled, call.decision),
-    tried: call?.attempts.map(({ committed, failure, probe, target }, i) => ({
+    tried: call?.attempts.map(({ committed, estimated, failure, nanoDollars, probe, reservedNanoDollars, target }, i) => ({
       target: target.name,
       commitBy: sent[i]?.commitBy,
       startedAt: sent[i]?.startedAt,
       failure: failure?.class,
       committed,
-      probe
+      probe,
+      nanoDollars,
+      reservedNanoDollars,
+      estimated
     })),
     refused: call?.rejections.map(({ by, target }) => ({ target, by })),
+    refusals: call?.rejections.map((rejection) => spoken(rejection.error)),
     ending,
     status,
     code: error?.code,
@@ -251,15 +325,19 @@ export const account = ({ endedAt, records, sent, told }: Seen) => {
 /** The same of a call that the reference has carried out. */
 export const accountOf = (carried: Carried): ReturnType<typeof account> => ({
   summary: carried.decided.summary,
-  tried: carried.tried.map(({ committed, commitBy, failure, probe, startedAt, target }) => ({
+  tried: carried.tried.map(({ committed, commitBy, estimated, failure, nanoDollars, probe, reservedNanoDollars, startedAt, target }) => ({
     target,
     commitBy,
     startedAt,
     failure,
     committed,
-    probe
+    probe,
+    nanoDollars,
+    reservedNanoDollars,
+    estimated
   })),
   refused: carried.refused.map(({ by, target }) => ({ target, by })),
+  refusals: carried.refused.map(({ error }) => spoken(error)),
   ending: carried.ending,
   status: carried.status,
   code: carried.error?.code,

@@ -3,18 +3,20 @@
  * scripted upstream, under the same load.
  *
  *     node bench/load/run.ts [--rounds 5] [--calls 10000] [--warm-up 3000] [--connections 32] [--scenario json,stream]
- *                            [--writes 4] [--max-ratio 1.25] [--aa]
+ *                            [--writes 4] [--paid] [--max-ratio 1.25] [--aa]
  *
  * Upstream, servers and load generators are processes of their own. Each round has two fresh servers, each with a fresh generator; they get their calls
  * in alternating turns, one at rest while the other works, so that what drifts (clock rate, neighbours) falls on both. CPU time is that of the whole server
  * process, all threads, user and system (`meter.ts`), read once the server has come to rest, so that work put off until after the answer counts too. The
- * ratio is the median of the ratios within each round. `--aa` runs the forwarder against itself: what it shows beside 1.00 is noise. With `--max-ratio` the exit status is 1 where the `json`
+ * ratio is the median of the ratios within each round. `--paid` gives the gateway keys, classes and a budget whose spend is
+ * journalled, as a policy for a team has them. `--aa` runs the forwarder against itself: what it shows beside 1.00 is noise. With `--max-ratio` the exit status is 1 where the `json`
  * scenario's CPU ratio is above it.
  *
  * Loopback only. Every step has a time limit, and no process outlives this one.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
+import { createHash } from "node:crypto"
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -49,6 +51,7 @@ const { values } = parseArgs({
     connections: { type: "string", default: "32" },
     scenario: { type: "string", multiple: true, default: ["json,stream"] },
     writes: { type: "string", default: "4" },
+    paid: { type: "boolean", default: false },
     "max-ratio": { type: "string" },
     aa: { type: "boolean", default: false }
   }
@@ -199,12 +202,31 @@ const policy = (upstreamPort: number) => ({
   ]
 })
 
+/** Who calls, and who pays: what `--paid` adds. The generator's key is `none`. */
+const callers = {
+  budgets: { team: { per: "class", limit: { usd: 9_000_000 }, every: "month" } },
+  classes: { team: { may: ["small", "large", "next"], within: ["team"] }, guests: { may: ["small"] } },
+  keys: {
+    generator: { secret: { sha256: createHash("sha256").update("none").digest("hex") }, class: "team", team: "load" },
+    ...Object.fromEntries(
+      Array.from({ length: 20 }, (_, i) => [
+        `other-${i}`,
+        { secret: { sha256: createHash("sha256").update(`other-${i}`).digest("hex") }, class: "guests" }
+      ])
+    )
+  }
+}
+
 /** The gateway as users start it; its access lines go to a file, so that they are written in earnest. */
 const gateway = async (upstreamPort: number): Promise<Server> => {
   const file = join(scratch, "policy.json")
-  writeFileSync(file, JSON.stringify(policy(upstreamPort), undefined, 2))
+  writeFileSync(file, JSON.stringify({ ...policy(upstreamPort), ...(values.paid ? callers : {}) }, undefined, 2))
   const log = openSync(join(scratch, "access.log"), "w")
-  const started = launch("gateway", [here("../../runtime/main.ts"), "serve", file, "--port", "0"], log)
+  const started = launch(
+    "gateway",
+    [here("../../runtime/main.ts"), "serve", file, "--port", "0", "--data", mkdtempSync(join(scratch, "data-"))],
+    log
+  )
   closeSync(log)
   return { ...started, port: await portOf(started, "stderr", /http:\/\/127\.0\.0\.1:(\d+)/) }
 }

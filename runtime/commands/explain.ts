@@ -4,12 +4,16 @@
 import { readFileSync } from "node:fs"
 import { text } from "node:stream/consumers"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { fallbackApi } from "../../src/Apis.ts"
 import { explain as explainCall } from "../../src/Explain.ts"
-import { local } from "../../src/Keys.ts"
+import type { Compiled } from "../../src/Compile.ts"
+import type { Standing } from "../../src/Facts.ts"
+import { type Caller, callersOf, local } from "../../src/Keys.ts"
+import { didYouMean } from "../../src/Suggest.ts"
 import { compiled } from "../Policies.ts"
 import { orSay, policyArgument, policyFile, say, tell } from "./shared.ts"
 
@@ -25,18 +29,56 @@ const read = (file: string): Effect.Effect<Uint8Array, RequestUnreadable> =>
     catch: (error) => new RequestUnreadable({ file, why: error instanceof Error ? error.message : String(error) })
   })
 
+class NotInPolicy extends Schema.TaggedError<NotInPolicy>()("NotInPolicy", { why: Schema.String }) {
+  override get message() {
+    return this.why
+  }
+}
+
+const unknown = (what: string, name: string, names: Iterable<string>): NotInPolicy => {
+  const hint = didYouMean(name, [...names])
+  return new NotInPolicy({ why: `the policy has no ${what} \`${name}\`${hint === undefined ? "" : `; ${hint}`}` })
+}
+
+/** Who calls: the key that is named, the policy's first, or whoever is local. */
+const callerOf = ({ policy }: Compiled, named: string | undefined): Effect.Effect<Caller, NotInPolicy> => {
+  const callers = callersOf(policy)
+  const name = named ?? callers.keys().next().value
+  if (name === undefined) return Effect.succeed(local)
+  const caller = callers.get(name)
+  return caller === undefined ? Effect.fail(unknown("key", name, callers.keys())) : Effect.succeed(caller)
+}
+
+/** What is spent of each budget, as `--spent` says. */
+const standingOf = ({ budgets, policy }: Compiled, spent: Readonly<Record<string, string>>): Effect.Effect<Standing, NotInPolicy> => {
+  for (const [name, text] of Object.entries(spent)) {
+    if (!Object.hasOwn(policy.budgets, name)) return Effect.fail(unknown("budget", name, Object.keys(policy.budgets)))
+    if (!/^\d+(\.\d+)?$/.test(text))
+      return Effect.fail(new NotInPolicy({ why: `--spent ${name}=${text}: expected dollars, such as ${name}=150.5` }))
+  }
+  return Effect.succeed((_caller, budget) => ({
+    spentNanoDollars: Math.round(Number(spent[budget] ?? 0) * 1e9),
+    limitNanoDollars: budgets.limitOf(budget)
+  }))
+}
+
 export const explain = Command.make(
   "explain",
   {
     policy: policyArgument,
     request: Flag.String("request").pipe(Flag.withDescription("a file with the request's JSON body, or - for standard input")),
     id: Flag.String("id").pipe(Flag.withDescription("the request's id, by which splits may assign"), Flag.withDefault("explain")),
+    as: Flag.String("as").pipe(Flag.withDescription("the key of the policy that calls; the first one where it has keys"), Flag.optional),
+    spent: Flag.KeyValuePair("spent").pipe(
+      Flag.withDescription("what is spent of a budget already, name=dollars; may be given again (default nothing)"),
+      Flag.withDefault({} as Record<string, string>)
+    ),
     header: Flag.KeyValuePair("header").pipe(
       Flag.withDescription("a header of the request, name=value; may be given again"),
       Flag.withDefault({} as Record<string, string>)
     )
   },
-  ({ header, id, policy, request }) =>
+  ({ as, header, id, policy, request, spent }) =>
     orSay(
       Effect.gen(function* () {
         const { compiled: built, lines } = yield* compiled(yield* policyFile(policy))
@@ -45,12 +87,14 @@ export const explain = Command.make(
         const parsed = fallbackApi.parse(yield* read(request), (name) => headers.get(name) ?? null)
         if ("status" in parsed)
           return yield* new RequestUnreadable({ file: request, why: `${parsed.message} (${parsed.status} ${parsed.code})` })
-        yield* say(explainCall(built, { id, api: fallbackApi.name, ask: parsed.ask, caller: local }).join("\n"))
+        const caller = yield* callerOf(built, Option.getOrUndefined(as))
+        const standing = yield* standingOf(built, spent)
+        yield* say(explainCall(built, { id, api: fallbackApi.name, ask: parsed.ask, caller, standing }).join("\n"))
       })
     )
 ).pipe(
   Command.withDescription(
-    "Show what a policy decides for one request, and why: the facts it reads, the routes it passes over, every branch and arm, and what would be tried in which order. Nothing is sent."
+    "Show what a policy decides for one request, and why: the facts it reads, the routes it passes over, every branch and arm, what would be tried in which order, the budgets that apply, and what each attempt would reserve. Nothing is sent."
   ),
   Command.withShortDescription("the full decision, step by step"),
   Command.withExamples([

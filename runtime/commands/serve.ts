@@ -17,7 +17,7 @@ import { lookedFor, policyFrom, sourceOf } from "../Environment.ts"
 import { type Gateway, GatewayRefused, start } from "../Gateway.ts"
 import { defaults } from "../Live.ts"
 import { type Models, startInWorker, type Running } from "../Mock.ts"
-import { compiled, find, judge } from "../Policies.ts"
+import { compiled, find, judge, prices } from "../Policies.ts"
 import * as Watch from "../Watch.ts"
 import { version } from "../version.ts"
 import { orSay, policyArgument } from "./shared.ts"
@@ -35,8 +35,15 @@ const exampleModel = ({ models, policy }: Compiled): string => {
   return models.mentioned[0] ?? models.list()[0]?.name ?? `${open}/gpt-4o-mini`
 }
 
-const curl = (url: string, model: string): string =>
-  `curl -sN ${url}/v1/chat/completions -H 'content-type: application/json' -d '${JSON.stringify({
+/** How a first call shows its key, where it needs one: by the name of its variable, never by the secret. */
+const keyHeader = ({ keys }: Compiled["policy"]): string => {
+  const first = Object.values(keys)[0]
+  if (first === undefined) return ""
+  return ` -H "authorization: Bearer ${"env" in first.secret ? `$${first.secret.env}` : "…"}"`
+}
+
+const curl = (url: string, { policy }: Compiled, model: string): string =>
+  `curl -sN ${url}/v1/chat/completions${keyHeader(policy)} -H 'content-type: application/json' -d '${JSON.stringify({
     model,
     stream: true,
     messages: [{ role: "user", content: "Which way?" }]
@@ -126,12 +133,12 @@ const source = (named: Option.Option<string>) =>
         why: `there is no policy to serve: name one (\`turnout serve policy.ts\`), or set the key of a provider: ${lookedFor().join(", ")}`
       })
     }
-    const checked = check(json)
+    const checked = check(json, prices)
     if (checked.policy === undefined) {
       return yield* new GatewayRefused({ why: checked.findings.map(({ message, place }) => `${place}: ${message}`).join("\n") })
     }
     tell(`no policy is named: these are the providers whose keys are in the environment, as a policy:\n\n${sourceOf(json)}`)
-    const found: Source = { name: "the environment", compiled: compile(checked.policy), file: undefined, files: [], readAt }
+    const found: Source = { name: "the environment", compiled: compile(checked.policy, prices), file: undefined, files: [], readAt }
     return found
   })
 
@@ -179,7 +186,7 @@ const reloads = (
             for (const line of judged.lines) tell(line)
             return
           }
-          const next = compile(judged.checked.policy)
+          const next = compile(judged.checked.policy, prices)
           if (next.hash === gateway.compiled().hash) {
             if (refused) tell(`the policy is again the one that serves, ${gateway.compiled().shortHash}`)
             refused = false
@@ -189,7 +196,7 @@ const reloads = (
           for (const line of judged.lines) tell(line)
           yield* setMocks(next).pipe(Effect.tapError(() => Effect.sync(() => tell(`\nRELOAD FAILED, ${kept}:`))))
           refused = false
-          yield* gateway.exchange(next)
+          yield* gateway.exchange(next).pipe(Effect.tapError(() => Effect.sync(() => tell(`\nRELOAD FAILED, ${kept}:`))))
           warnOfMissingKeys(next)
           tell(`reloaded ${describe(judged.file, next)}`)
         }).pipe(Effect.catch((error) => Effect.sync(() => tell(error.message))))
@@ -218,13 +225,17 @@ export const serve = Command.make(
       Flag.withDefault("127.0.0.1")
     ),
     port: Flag.Int("port").pipe(Flag.withDescription("port to listen on; 0 for any free one (default 8080)"), Flag.withDefault(8080)),
+    data: Flag.String("data").pipe(
+      Flag.withDescription("the folder in which spend is kept, for policies with budgets (default .turnout)"),
+      Flag.withDefault(".turnout")
+    ),
     maxBody: Flag.Int("max-body").pipe(Flag.withDescription("the largest request body, in MiB (default 32)"), Flag.withDefault(32)),
     connectTimeout: seconds("connect-timeout", "longest wait for a connection to a provider", 5),
     firstByteTimeout: seconds("first-byte-timeout", "longest wait for a provider's first byte", 120),
     idleTimeout: seconds("idle-timeout", "longest silence within an answer", 60),
     drain: seconds("drain", "longest wait for calls under way when stopping", 30)
   },
-  ({ connectTimeout, drain, firstByteTimeout, host, idleTimeout, maxBody, policy, port }) =>
+  ({ connectTimeout, data, drain, firstByteTimeout, host, idleTimeout, maxBody, policy, port }) =>
     orSay(
       Effect.scoped(
         Effect.gen(function* () {
@@ -245,6 +256,7 @@ export const serve = Command.make(
             host,
             port,
             tell,
+            data: resolve(data),
             lines: gather(process.stdout, tell),
             secretOf: (secret) => process.env[secret.env] || undefined,
             maxBodyBytes: maxBody * 1024 * 1024,
@@ -258,7 +270,7 @@ export const serve = Command.make(
           warnOfMissingKeys(first)
           const rest = file === undefined ? Effect.never : yield* reloads(resolve(file), found, gateway, setMocks)
           tell(
-            `turnout  ${version}\npolicy   ${describe(name, first)}\nready    ${gateway.url}\n\n${curl(gateway.url, exampleModel(first))}\n`
+            `turnout  ${version}\npolicy   ${describe(name, first)}\nready    ${gateway.url}\n\n${curl(gateway.url, first, exampleModel(first))}\n`
           )
           yield* rest
         })

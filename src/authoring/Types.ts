@@ -8,7 +8,7 @@
  * stands); and opaque results (`Built`, `Condition`) that no literal can half match.
  */
 import type { FailureClass } from "../Failure.ts"
-import type { Duration, Secret, Usd } from "../Policy.ts"
+import type { Duration, KeySecret, Secret, Usd } from "../Policy.ts"
 import type { ProviderKind } from "../Providers.ts"
 
 declare const condition: unique symbol
@@ -163,13 +163,18 @@ export interface Provider<O = boolean> {
   readonly mock?: { readonly [model: string]: Mock }
 }
 
-/** One model at one provider. Prices are for a million tokens. */
+/** One model at one provider. Prices are for a million tokens; without them the list price counts. */
 export interface Target<P extends string> {
   readonly provider: P
   readonly model: string
   readonly region?: string
-  readonly price?: { readonly input: Usd; readonly output: Usd }
+  readonly price?: { readonly input: Usd; readonly output: Usd; readonly cacheRead?: Usd; readonly cacheWrite?: Usd }
+  /** The most tokens that an answer may have. */
   readonly maxOutputTokens?: number
+  /** The most tokens that the provider adds to a request of its own; there is a usual allowance. */
+  readonly addedTokens?: number
+  /** The most tokens that one image, recording or file counts. */
+  readonly mediaTokens?: { readonly image?: number; readonly audio?: number; readonly file?: number }
 }
 
 /** A limit on spend, kept for every key, class or team by itself. */
@@ -179,15 +184,20 @@ export interface Budget {
   readonly every: "day" | "month"
 }
 
-/** A class of callers: the targets that it may use, and the budgets that it spends from. */
-export interface Class<May extends string, B extends string> {
+/** A class of callers: the targets that it may use, where these may be served, and the budgets that it spends from. */
+export interface Class<May extends string, B extends string, P extends string> {
   readonly may: ReadonlyArray<May>
+  /** Of these, only what these providers serve. */
+  readonly providers?: "any" | ReadonlyArray<P>
+  /** Of these, only what is served in these regions. */
+  readonly regions?: "any" | ReadonlyArray<string>
   readonly within?: ReadonlyArray<B>
 }
 
 /** A caller's key. */
 export interface Key<C extends string> {
-  readonly secret: Secret
+  /** `env("…")`, or `sha256("…")` where the secret itself is nowhere. */
+  readonly secret: KeySecret
   readonly class: C
   readonly team?: string
 }
@@ -232,7 +242,7 @@ export interface PolicySource<
   /** Further names for targets, which may be any model name that callers use. */
   readonly aliases?: { readonly [K in A]: NoInfer<T | A> }
   readonly budgets?: { readonly [K in B]: Budget }
-  readonly classes?: { readonly [K in C]: Class<NoInfer<T | OpenModels<P>>, NoInfer<B>> }
+  readonly classes?: { readonly [K in C]: Class<NoInfer<T | OpenModels<P>>, NoInfer<B>, NoInfer<keyof P & string>> }
   readonly keys?: { readonly [N in K]: Key<NoInfer<C>> }
   readonly routes: (words: Words<T, B, C, K, M, H>) => R & Checked<R>
 }

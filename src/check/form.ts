@@ -21,9 +21,18 @@ const shown = (value: unknown): string => {
   return `\`${text.length > 60 ? `${text.slice(0, 57)}...` : text}\``
 }
 
-/** Where the name of a variable belongs stands at times the secret itself, and in an address a password; findings end up in logs. */
+/** Where the name of a variable or a hash belongs stands at times the secret itself, and in an address a password; findings end up in logs. */
 const mayBeSecret = (path: Path, value: unknown): boolean =>
-  path.at(-1) === "env" || path.at(-1) === "key" || path.at(-1) === "secret" || (typeof value === "string" && /:\/\/[^/]*@/.test(value))
+  path.some((part) => part === "key" || part === "secret") ||
+  (path[0] === "keys" && path.length < 3) ||
+  (typeof value === "string" && /:\/\/[^/]*@/.test(value))
+
+/** A key's secret is `env` or `sha256`: where its author has written one of them, what the schema says of the other helps nobody. */
+const ofOtherSecret = (json: unknown, path: Path, unknown: boolean): boolean => {
+  if (path.length !== 4 || path[0] !== "keys" || path[2] !== "secret") return false
+  const written = ["env", "sha256"].filter((name) => Object.hasOwn(at(json, path.slice(0, 3)) as object, name))
+  return written.length === 1 && unknown === written.includes(String(path[3]))
+}
 
 /** The fields that an object may have where a key was unexpected. */
 const fieldsOf = (ast: SchemaAST.AST): ReadonlyArray<string> =>
@@ -46,6 +55,7 @@ export const formFindings = (json: unknown, issue: SchemaIssue.Issue, found: Fou
     const key = String(path.at(-1) ?? "")
     const known = fields.get(message)
     const value = at(json, path)
+    if ((known !== undefined || message === "Missing key") && ofOtherSecret(json, path, known !== undefined)) continue
     if (known?.length === 0) {
       // Only a record, whose keys are names, has no fields of its own.
       found("error", path, "wrong-form", `\`${key}\` is not a name`, "names are a letter, then at most 63 letters, digits, `-` or `_`")

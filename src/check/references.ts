@@ -1,5 +1,5 @@
 /**
- * Names that must mean something: providers, targets, aliases, and the names of keys, classes and budgets.
+ * Names that must mean something: providers, targets, aliases.
  */
 import type { Found } from "../Check.ts"
 import type { Policy, Strategy } from "../Policy.ts"
@@ -78,47 +78,6 @@ export const checkReferences = (policy: Policy, found: Found): void => {
         "ambiguous-model",
         `a caller who asks for \`${asked}\` could mean ${names.map((name) => `\`${name}\``).join(" or ")}, and is refused`,
         `say which in \`aliases\`: { "${asked}": "${names[0]}" }`
-      )
-    }
-  }
-
-  for (const [name, { may, within }] of Object.entries(policy.classes)) {
-    for (const [i, target] of may.entries()) {
-      const open = target.endsWith("/*") && policy.providers[target.slice(0, -2)]?.open === true
-      if (!Object.hasOwn(policy.targets, target) && !open) {
-        found("error", ["classes", name, "may", i], "unknown-target", `unknown target \`${target}\``, didYouMean(target, targetNames))
-      }
-    }
-    for (const [i, budget] of within.entries()) {
-      if (!Object.hasOwn(policy.budgets, budget)) {
-        found(
-          "error",
-          ["classes", name, "within", i],
-          "unknown-budget",
-          `unknown budget \`${budget}\``,
-          didYouMean(budget, Object.keys(policy.budgets))
-        )
-      }
-    }
-  }
-  for (const [name, key] of Object.entries(policy.keys)) {
-    if (!Object.hasOwn(policy.classes, key.class)) {
-      found(
-        "error",
-        ["keys", name, "class"],
-        "unknown-class",
-        `unknown class \`${key.class}\``,
-        didYouMean(key.class, Object.keys(policy.classes))
-      )
-    }
-  }
-  for (const section of ["budgets", "classes", "keys"] as const) {
-    if (Object.keys(policy[section]).length > 0) {
-      found(
-        "error",
-        [section],
-        "not-enforced",
-        `\`${section}\` are not enforced by this version, and a rule that is not enforced must not look as if it were`
       )
     }
   }

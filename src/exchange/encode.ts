@@ -50,10 +50,20 @@ export const wantsUsage = (call: Call): boolean => {
   return typeof options === "object" && options !== null && (options as { readonly include_usage?: unknown }).include_usage === true
 }
 
-/** The changes that forwarding makes to the caller's bytes: the model's name, and the request for usage at the end of a stream. */
+/** The changes that forwarding makes to the caller's bytes: the model's name, a maximum that a budget needs, and the request for usage at the end of a stream. */
 export const changesFor = (call: Call, target: Target): ReadonlyArray<Change> => {
   const changes: Array<Change> = []
   if (call.ask.model !== target.model) changes.push({ key: "model", json: JSON.stringify(target.model) })
+  // What is reserved for an answer must bind it; a host that knows one of the two names of a maximum may take no notice of the other.
+  if (call.bindings.length > 0) {
+    const asked = call.ask.maxOutputTokens()
+    const most = asked === null ? target.maxOutputTokens : Math.min(asked, target.maxOutputTokens ?? asked)
+    if (
+      most !== undefined &&
+      (asked === null || (target.maxTokensField === "max_tokens" && !Object.hasOwn(call.parsed.json, "max_tokens")))
+    )
+      changes.push({ key: target.maxTokensField, json: String(most) })
+  }
   if (call.ask.stream && target.reportsStreamUsage && !wantsUsage(call)) {
     const options = call.parsed.json["stream_options"]
     changes.push({ key: "stream_options", json: JSON.stringify({ ...(typeof options === "object" ? options : {}), include_usage: true }) })

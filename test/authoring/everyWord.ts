@@ -1,5 +1,5 @@
 // Every section and every word that `example.ts` does not use. Type-checked by `test/AuthoringTypes.test.ts`.
-import { env, policy, usd } from "turnout"
+import { env, policy, sha256, usd } from "turnout"
 
 export default policy({
   name: "every-word",
@@ -19,16 +19,26 @@ export default policy({
       provider: "openai",
       model: "gpt-4o-mini",
       region: "eu",
-      price: { input: usd(0.15), output: usd(0.6) },
-      maxOutputTokens: 16_384
+      price: { input: usd(0.15), output: usd(0.6), cacheRead: usd(0.075), cacheWrite: usd(0.15) },
+      maxOutputTokens: 16_384,
+      addedTokens: 64,
+      mediaTokens: { image: 1_445, audio: 2_000, file: 100_000 }
     },
-    fast: { provider: "closed", model: "llama-3.1-8b-instant" },
+    fast: { provider: "closed", model: "llama-3.1-8b-instant", price: { input: usd(0.05), output: usd(0.08) }, mediaTokens: {} },
     small: { provider: "local", model: "small" }
   },
   aliases: { "gpt-4o-mini": "mini", cheap: "fast", cheapest: "cheap" },
   budgets: { month: { per: "team", limit: usd(20), every: "month" }, day: { per: "key", limit: usd(1), every: "day" } },
-  classes: { eng: { may: ["mini", "fast", "openai/*"], within: ["month", "day"] }, guest: { may: ["small"] } },
-  keys: { alice: { secret: env("ALICE_KEY"), class: "eng", team: "core" }, bob: { secret: env("BOB_KEY"), class: "guest" } },
+  classes: {
+    eng: { may: ["mini", "fast", "openai/*"], providers: ["openai", "closed"], regions: "any", within: ["month", "day"] },
+    guest: { may: ["small"], providers: "any" },
+    legal: { may: ["mini"], regions: ["eu"] }
+  },
+  keys: {
+    alice: { secret: env("ALICE_KEY"), class: "eng", team: "core" },
+    bob: { secret: env("BOB_KEY"), class: "guest" },
+    carol: { secret: sha256("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"), class: "legal" }
+  },
   routes: ({ all, any, asked, budget, caller, deny, first, not, request, send, split, when, within }) => [
     {
       name: "needs",

@@ -1,6 +1,6 @@
 // Mistakes, each of which is one error at the wrong word. Under each line stands `//! word | code | part of the message` for every error in
 // it; `test/AuthoringTypes.test.ts` compares that with what the compiler says, and computes the column from the word.
-import { env, policy, usd } from "turnout"
+import { env, policy, sha256, usd } from "turnout"
 
 export default policy({
   name: "acme",
@@ -80,6 +80,45 @@ export const sections = policy({
   routes: ({ first }) => [{ name: "all", to: first("mini", "fast") }]
 })
 
+export const rights = policy({
+  name: "rights",
+  providers: {
+    openai: { dialect: "openai", key: sha256("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08") },
+    //! key: | TS2322 | { readonly sha256: string; }' is not assignable to type
+    eu: { dialect: "mistral", key: env("MISTRAL_API_KEY"), region: "eu", open: true }
+  },
+  targets: {
+    mini: { provider: "openai", model: "gpt-4o-mini", price: { input: usd(0.15), output: usd(0.6), cacheRed: usd(0.07) } },
+    //! cacheRed | TS2561 | Did you mean to write 'cacheRead'?
+    big: { provider: "openai", model: "gpt-4o", price: { input: usd(2.5), output: usd(10), cacheWrite: 3 }, addedTokens: "64" },
+    //! cacheWrite | TS2322 | Type 'number' is not assignable to type 'Usd'
+    //! addedTokens | TS2322 | Type 'string' is not assignable to type 'number'
+    french: { provider: "eu", model: "mistral-small", mediaTokens: { imgae: 100 }, maxOutputTokens: usd(5) }
+    //! imgae | TS2561 | Did you mean to write 'image'?
+    //! maxOutputTokens | TS2322 | Type 'Usd' is not assignable to type 'number'
+  },
+  classes: {
+    eng: { may: ["mini", "eu/*"], providers: ["openai", "ue"], regions: ["eu"] },
+    //! "ue" | TS2322 | to type '"eu" | "openai"'
+    ops: { may: ["mini", "openai/*"], providers: "all", regions: "any" },
+    //! "openai/*" | TS2322 | to type '"big" | "eu/*" | "french" | "mini"'
+    //! providers | TS2322 | Type '"all"' is not assignable to type
+    legal: { may: ["french"], region: ["eu"] },
+    //! region | TS2561 | Did you mean to write 'regions'?
+    press: { may: "mini" }
+    //! may | TS2322 | Type 'string' is not assignable to type
+  },
+  keys: {
+    a: { secret: sha256("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"), class: "eng", taem: "core" },
+    //! taem | TS2353 | 'taem' does not exist in type 'Key<
+    b: { secret: env("B_KEY") },
+    //! b: | TS2741 | Property 'class' is missing
+    c: { secret: { sha1: "9f86d081" }, class: "ops" }
+    //! sha1 | TS2353 | 'sha1' does not exist in type
+  },
+  routes: ({ asked }) => [{ name: "all", to: asked() }]
+})
+
 export const words = policy({
   name: "words",
   providers: { openai: { dialect: "openai" } },
@@ -151,5 +190,7 @@ export const empty = policy({
   //! [] | TS2322 | "a policy has at least one route"
 })
 
+sha256(5)
+//! 5 | TS2345 | parameter of type 'string'
 usd("5")
 //! "5" | TS2345 | parameter of type 'number'

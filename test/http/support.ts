@@ -329,6 +329,7 @@ export const claudeRefusal = (status: number, type: string, text: string, header
 /** An access line. */
 export interface Line {
   readonly id: string
+  readonly key?: string
   readonly api: string
   readonly ending: "served" | "failed" | "refused" | "cancelled"
   readonly status: number
@@ -354,6 +355,8 @@ export interface Line {
     readonly probe?: true
     readonly losses?: ReadonlyArray<string>
     readonly nano_dollars?: number
+    readonly reserved_nano_dollars?: number
+    readonly estimated?: true
   }>
   readonly rejections?: ReadonlyArray<{ readonly target: string; readonly by: string }>
 }
@@ -375,6 +378,8 @@ export interface StartedGateway {
 
 export interface StartOptions extends Partial<Omit<GatewayOptions, "lines" | "secretOf" | "tell">> {
   readonly secrets?: Readonly<Record<string, string>>
+  /** The wall clock's time at the beginning, in Unix milliseconds; it stands still until time is let pass. */
+  readonly at?: number
 }
 
 /** Checks and compiles a policy that must be sound. */
@@ -390,14 +395,15 @@ export const secrets = { ONE_KEY: "sk-one-0123456789", TWO_KEY: "sk-two-01234567
 /** Starts a gateway in this process on a free port. */
 export const startGateway = async (
   policy: PolicyEncoded,
-  { secrets: table = secrets, ...options }: StartOptions = {}
+  { at, secrets: table = secrets, ...options }: StartOptions = {}
 ): Promise<StartedGateway> => {
   const lines: Array<Line> = []
   const said: Array<string> = []
   const real = Effect.runSync(Clock.Clock)
   let ahead = 0n
   const clock: Clock.Clock = Object.assign(Object.create(real) as Clock.Clock, {
-    monotonicTimeNanosUnsafe: () => real.monotonicTimeNanosUnsafe() + ahead
+    monotonicTimeNanosUnsafe: () => real.monotonicTimeNanosUnsafe() + ahead,
+    currentTimeMillisUnsafe: () => (at ?? real.currentTimeMillisUnsafe()) + Number(ahead / 1_000_000n)
   })
   const scope = Scope.makeUnsafe()
   const gateway: Gateway = await Effect.runPromise(
@@ -407,6 +413,8 @@ export const startGateway = async (
       port: 0,
       maxBodyBytes: 32 * 1024 * 1024,
       drainMillis: 0,
+      // Made when a policy has budgets, and gone with the test.
+      data: directory()("data"),
       ...options,
       tell: (text) => void said.push(text),
       lines: {
@@ -428,7 +436,7 @@ export const startGateway = async (
     lines,
     said: () => said.join("\n"),
     line: (n) => until(() => lines[n], `access line ${n}`),
-    exchange: (next) => Effect.runPromise(gateway.exchange(compiledOf(next))),
+    exchange: (next) => Effect.runPromise(Effect.provideService(gateway.exchange(compiledOf(next)), Clock.Clock, clock)),
     pass: (millis) => {
       ahead += BigInt(millis) * 1_000_000n
     },

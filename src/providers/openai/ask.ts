@@ -3,7 +3,7 @@
  *
  * Source: https://platform.openai.com/docs/api-reference/chat/create
  */
-import type { Ask } from "../../Ask.ts"
+import type { Ask, Media } from "../../Ask.ts"
 import type { Parsed } from "../../Call.ts"
 import { type GatewayError, refuse } from "../../GatewayError.ts"
 import { findEscapedKey, type Scan, scan } from "../../JsonScan.ts"
@@ -14,11 +14,18 @@ type Json = Readonly<Record<string, unknown>>
 
 const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 
-/** Fields that hold media or a place where media is, not text that a model reads. */
-const media = new Set(["image_url", "input_audio", "file", "video_url", "audio"])
+/** Fields that hold media or a place where media is, not text that a model reads; each with the kind that it counts as. */
+const mediaFields: Readonly<Record<string, keyof Media>> = {
+  image_url: "images",
+  input_audio: "audio",
+  audio_url: "audio",
+  audio: "audio",
+  file: "files",
+  video_url: "files"
+}
 
-/** Gathers every text in `value`, and with `keys` the field names and literals too. Keeps its own stack: callers can nest deeper than the engine's. */
-const collect = (value: unknown, keys: boolean, texts: Array<string>): void => {
+/** Gathers every text in `value` but those of media. Keeps its own stack: callers can nest deeper than the engine's. */
+const collect = (value: unknown, texts: Array<string>): void => {
   if (typeof value === "string") {
     texts.push(value)
     return
@@ -28,15 +35,95 @@ const collect = (value: unknown, keys: boolean, texts: Array<string>): void => {
     const next = waiting.pop()
     if (typeof next === "string") texts.push(next)
     else if (Array.isArray(next)) for (const entry of next) waiting.push(entry)
-    else if (typeof next === "object" && next !== null) {
-      for (const key in next) {
-        if (media.has(key) && !keys) continue
-        if (keys) texts.push(key)
-        waiting.push((next as Json)[key])
-      }
-    } else if (keys && (typeof next === "number" || typeof next === "boolean")) texts.push(String(next))
+    else if (typeof next === "object" && next !== null)
+      for (const key in next) if (!Object.hasOwn(mediaFields, key)) waiting.push((next as Json)[key])
   }
 }
+
+const escaped = /["\\]|[^\u0020-\uffff]/
+
+/**
+ * Gathers every text in `value`, names and literals too, and returns the characters of the JSON around them: providers show a model its tools and schemas as
+ * JSON or something shorter, and there a quote, an escape or a line break may be a token as well. Two brackets, two line breaks and a comma are five, and no
+ * value has more; a name's quotes, colon and space are four.
+ */
+const collectJson = (value: unknown, texts: Array<string>): number => {
+  let around = 0
+  const waiting = [value]
+  while (waiting.length > 0) {
+    const next = waiting.pop()
+    around += 5
+    if (typeof next === "string") {
+      texts.push(next)
+      if (escaped.test(next)) around += JSON.stringify(next).length - next.length - 2
+    } else if (Array.isArray(next)) for (const entry of next) waiting.push(entry)
+    else if (typeof next === "object" && next !== null) {
+      for (const key in next) {
+        texts.push(key)
+        around += 4
+        waiting.push((next as Json)[key])
+      }
+    } else texts.push(String(next))
+  }
+  return around
+}
+
+/** Fields that no model reads. */
+const unread = new Set(
+  (
+    "model messages stream stream_options metadata user safety_identifier stop logit_bias prediction store service_tier modalities audio models route provider " +
+    "plugins reasoning reasoning_effort verbosity prompt_cache_key prompt_cache_retention prompt_cache_options"
+  ).split(" ")
+)
+
+const textTypes = new Set(["text", "input_text", "output_text", "refusal", "thinking", "redacted_thinking", "reasoning"])
+
+/** What a part of a message counts as besides text. One of a kind that is not known counts as a file, so that nothing passes for free. */
+const mediumOf = (part: unknown): keyof Media | undefined => {
+  if (!isObject(part)) return undefined
+  for (const key in part) {
+    const medium = Object.hasOwn(mediaFields, key) ? mediaFields[key] : undefined
+    if (medium !== undefined && part[key] !== null) return medium
+  }
+  const { type } = part
+  if (typeof type !== "string" || textTypes.has(type)) return undefined
+  return type.includes("image") ? "images" : type.includes("audio") ? "audio" : "files"
+}
+
+/** Fields with which a provider bills more than tokens, or other tokens; null, false, "off" and an empty list ask for nothing. */
+const billedFields = [
+  // Searches, billed by the search: OpenAI, xAI, OpenRouter (which also bills the reading of PDFs there).
+  "web_search_options",
+  "search_parameters",
+  "plugins",
+  // Other models or hosts than the target's, at their own prices: OpenRouter.
+  "models",
+  "route",
+  "provider",
+  "preset",
+  // What is predicted and does not come is billed as output on top, and OpenAI takes no maximum beside it.
+  "prediction",
+  // Spoken answers have their own prices.
+  "audio",
+  // Faster or placed answers at a premium: Anthropic.
+  "speed",
+  "inference_geo",
+  // Tools of the provider's own.
+  "mcp_servers",
+  "compound_custom"
+]
+
+/** Tiers at the list price or below; `auto` and none at all are what the account is set to. */
+const usualTiers = new Set(["auto", "default", "flex", "on_demand", "standard", "standard_only"])
+
+const asksNothing = (value: unknown): boolean =>
+  value === undefined ||
+  value === null ||
+  value === false ||
+  (Array.isArray(value) && value.length === 0) ||
+  (isObject(value) && value["mode"] === "off")
+
+const isFinite = (value: unknown): value is number => Number.isFinite(value)
 
 class ChatAsk implements Ask {
   readonly model: string
@@ -53,27 +140,38 @@ class ChatAsk implements Ask {
     this.#header = header
   }
 
+  /**
+   * At least as many as the tokens of all that the model reads: messages, and of the other fields all but those known not to reach it (a host may have fields
+   * that do, such as `documents`). Roles and the marks between messages are the provider's addition (`Bound.ts`).
+   */
   inputBytes(): number {
     const texts: Array<string> = []
+    let around = 0
     for (const message of list(this.#body["messages"])) {
       if (!isObject(message)) continue
-      const { content } = message
-      if (typeof content === "string") texts.push(content)
-      else collect(content, false, texts)
-      for (const key in message) if (key !== "role" && key !== "content" && key !== "audio") collect(message[key], false, texts)
+      for (const key in message) {
+        if (key === "role" || key === "audio" || key === "images") continue
+        const value = message[key]
+        if (key === "content" || typeof value === "string") collect(value, texts)
+        else if (value !== null) around += collectJson(value, texts)
+      }
     }
-    collect(this.#body["tools"], true, texts)
-    collect(this.#body["functions"], true, texts)
-    collect(this.#body["response_format"], true, texts)
+    for (const field in this.#body) {
+      const value = this.#body[field]
+      if (unread.has(field) || value === null || (typeof value !== "object" && typeof value !== "string")) continue
+      around += collectJson(value, texts)
+    }
     let length = 0
     for (const text of texts) length += text.length
     // One measurement of all texts together, since each has its price; the line breaks keep halves of surrogate pairs apart.
-    return this.#ascii ? length : utf8Length(texts.join("\n")) - Math.max(0, texts.length - 1)
+    return around + (this.#ascii ? length : utf8Length(texts.join("\n")) - Math.max(0, texts.length - 1))
   }
 
+  /** Where both are named, a host may go by either. */
   maxOutputTokens(): number | null {
-    const limit = this.#body["max_completion_tokens"] ?? this.#body["max_tokens"]
-    return typeof limit === "number" && Number.isFinite(limit) ? limit : null
+    const { max_completion_tokens: newer, max_tokens: older } = this.#body
+    const limit = Math.max(isFinite(newer) ? newer : -Infinity, isFinite(older) ? older : -Infinity)
+    return limit === -Infinity ? null : limit
   }
 
   messages(): number {
@@ -99,6 +197,45 @@ class ChatAsk implements Ask {
 
   needsReasoning(): boolean {
     return typeof this.#body["reasoning_effort"] === "string" && this.#body["reasoning_effort"] !== "none"
+  }
+
+  /** `n` as the most that a lenient reader makes of it: `"3"` and 2.5 are three answers. */
+  choices(): number {
+    const { n } = this.#body
+    const count = typeof n === "number" ? n : typeof n === "string" ? Number(n) : 1
+    return count > 1 ? Math.min(Math.ceil(count), Number.MAX_SAFE_INTEGER) : 1
+  }
+
+  media(): Media {
+    const found = { images: 0, audio: 0, files: 0 }
+    for (const message of list(this.#body["messages"])) {
+      if (!isObject(message)) continue
+      for (const part of isObject(message["content"]) ? [message["content"]] : list(message["content"])) {
+        const medium = mediumOf(part)
+        if (medium !== undefined) found[medium]++
+      }
+      // An earlier answer that was spoken, by its id; pictures that an earlier answer drew.
+      if (isObject(message["audio"])) found.audio++
+      found.images += list(message["images"]).length
+    }
+    return found
+  }
+
+  extras(): ReadonlyArray<string> {
+    const body = this.#body
+    const found = billedFields.filter((name) => !asksNothing(body[name]))
+    const tier = body["service_tier"]
+    if (tier !== undefined && tier !== null && !usualTiers.has(String(tier))) found.push("service_tier")
+    const { modalities } = body
+    if (modalities !== undefined && modalities !== null && !list(modalities).every((modality) => modality === "text"))
+      found.push("modalities")
+    const tools = list(body["tools"])
+    for (let index = 0; index < tools.length; index++) {
+      const tool = tools[index]
+      const type = isObject(tool) ? (tool["type"] ?? "function") : undefined
+      if (type !== "function" && type !== "custom") found.push(`tools[${index}]`)
+    }
+    return found
   }
 
   metadata(name: string): string | null {
@@ -177,5 +314,7 @@ export const parseChat = (bytes: Uint8Array, header: (name: string) => string | 
   if (!Array.isArray(messages)) return refuse("invalid_request", "`messages` must be a list of messages", { param: "messages" })
   if (stream !== undefined && stream !== null && typeof stream !== "boolean")
     return refuse("invalid_request", "`stream` must be true or false", { param: "stream" })
-  return { ask: new ChatAsk(json, model, bytes.length === text.length, header), json, bytes, scan: found }
+  // An escape may stand for a character of several bytes.
+  const ascii = bytes.length === text.length && !text.includes("\\u")
+  return { ask: new ChatAsk(json, model, ascii, header), json, bytes, scan: found }
 }

@@ -9,6 +9,7 @@ const types: Record<ErrorKind, string> = {
   "invalid-request": "invalid_request_error",
   authentication: "authentication_error",
   permission: "permission_error",
+  budget: "insufficient_quota",
   "not-found": "invalid_request_error",
   "rate-limit": "rate_limit_error",
   upstream: "server_error",

@@ -1,0 +1,160 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import type { Outcome } from "../../src/Attempt.ts"
+import type { Binding } from "../../src/Ledger.ts"
+import type { StrategyEncoded } from "../../src/Policy.ts"
+import { paid } from "../scripted.ts"
+import { stepped } from "../stepwise.ts"
+
+const first = (...of: ReadonlyArray<string>): StrategyEncoded => ({ _tag: "First", of: of as [string] })
+
+const served: Outcome = {
+  failure: undefined,
+  committed: true,
+  status: 200,
+  usage: { inputTokens: 10, cachedInputTokens: 0, cacheWriteInputTokens: 0, outputTokens: 400, reasoningTokens: 0 },
+  firstTokenAt: undefined,
+  losses: [],
+  unbilled: false
+}
+const failed = (more: Partial<Outcome> = {}): Outcome => ({
+  ...served,
+  failure: { class: "overloaded", message: "as written" },
+  committed: false,
+  status: 503,
+  usage: undefined,
+  ...more
+})
+
+/** Enough for two attempts at a time. */
+const budget: Binding = { budget: "day", per: "class", scope: "local", every: "day", limitNanoDollars: 2_500_000 }
+const policy = (to: StrategyEncoded) => paid(to, { budgets: { day: { per: "class", limit: { usd: 0.0025 }, every: "day" } } })
+
+/** What an attempt comes to in three steps. */
+const slowly = (outcome: Outcome | "dies"): Effect.Effect<Outcome> =>
+  Effect.andThen(
+    Effect.andThen(Effect.yieldNow, Effect.yieldNow),
+    outcome === "dies" ? Effect.die(new Error("ours")) : Effect.succeed(outcome)
+  )
+
+const attempts: Readonly<Record<string, readonly [to: StrategyEncoded, outcomes: Readonly<Record<string, Outcome | "dies">>]>> = {
+  "that is served": ["a", { a: served }],
+  "that is served without usage": ["a", { a: { ...served, usage: undefined } }],
+  "that is served by the second target": [first("a", "b"), { a: failed(), b: served }],
+  "that is served by the second target, the first unbilled": [first("a", "b"), { a: failed({ unbilled: true }), b: served }],
+  "that fails everywhere": [first("a", "b"), { a: failed(), b: failed() }],
+  "that dies": [first("a", "b"), { a: failed({ unbilled: true }), b: "dies" }]
+}
+
+describe("a caller who goes away after any number of steps", () => {
+  for (const [name, [to, outcomes]] of Object.entries(attempts)) {
+    for (const drawSteps of [0, 1, 4]) {
+      it(`of a call ${name}, where the store takes ${drawSteps}: one record, nothing held, and what was charged is what was spent`, () => {
+        const seen = { before: 0, held: 0, sent: 0, ended: 0 }
+        for (let steps = 0; ; steps++) {
+          assert.isBelow(steps, 500)
+          const world = stepped(policy(to), (_, target) => slowly(outcomes[target.name]!), drawSteps)
+          // Its circuit is half open: this call is its probe.
+          world.trip("a")
+          const fiber = world.call()
+          world.steps(steps)
+          const ended = fiber.pollUnsafe() !== undefined
+          fiber.interruptUnsafe()
+          world.steps(10_000)
+
+          assert.isDefined(fiber.pollUnsafe())
+          assert.strictEqual(world.records.length, 1)
+          const { call } = world.records[0]!
+          const charged = call!.attempts.map(({ nanoDollars }) => nanoDollars!)
+          assert.deepInclude(world.ledger.balance(budget, 0), {
+            reservedNanoDollars: 0,
+            spentNanoDollars: charged.reduce((all, one) => all + one, 0)
+          })
+          assert.deepStrictEqual(call!.underway, [])
+          assert.isAtMost(charged.filter((nanoDollars) => nanoDollars > 0).length, world.sent())
+          for (const { estimated, nanoDollars, reservedNanoDollars } of call!.attempts) {
+            assert.strictEqual(reservedNanoDollars, 1_000_000)
+            if (estimated) assert.strictEqual(nanoDollars, reservedNanoDollars)
+          }
+          // Either the probe has told something, or its place is free.
+          const told = call!.attempts.some(({ failure, target }) => target.name === "a" && failure?.class === "overloaded")
+          assert.strictEqual(world.health.admits(world.identity("a"), 0), !told)
+
+          const [one] = call!.attempts
+          if (one === undefined) seen.before++
+          else if (world.sent() === 0) {
+            assert.deepInclude(one, { nanoDollars: 0, estimated: false })
+            assert.strictEqual(one.failure?.class, "cancelled")
+            seen.held++
+          } else seen.sent++
+          // The next caller has the budget that is left.
+          const next = world.call()
+          world.steps(10_000)
+          assert.isDefined(next.pollUnsafe(), "nobody waits for ever")
+          assert.strictEqual(world.records.length, 2)
+          if (ended) {
+            seen.ended++
+            break
+          }
+        }
+        assert.isAbove(Math.min(seen.before, seen.sent), 0)
+        assert.isAbove(seen.held, 0, "it is held, and not yet sent")
+      })
+    }
+  }
+})
+
+describe("many callers at once", () => {
+  /** Numbers below `n`, the same ones in each run. */
+  const random = (seed: number) => {
+    let state = seed
+    return (n: number): number => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+      return Math.floor((state / 2 ** 32) * n)
+    }
+  }
+  const outcomes: ReadonlyArray<Outcome | "dies"> = [
+    served,
+    served,
+    { ...served, usage: undefined },
+    { ...served, usage: { ...served.usage!, outputTokens: 3_000 } },
+    failed(),
+    failed({ unbilled: true }),
+    failed({ usage: served.usage }),
+    "dies"
+  ]
+
+  it("never hold more than there is, and what is spent is what they were charged, whoever goes away when", () => {
+    const seen = { cancelled: 0, refused: 0, charges: new Set<string>() }
+    for (let seed = 1; seed <= 60; seed++) {
+      const next = random(seed)
+      const overruns = seed % 2 === 0
+      const possible = outcomes.filter((outcome) => overruns || outcome === "dies" || (outcome.usage?.outputTokens ?? 0) <= 1_000)
+      const limit = 1e6 * (1 + next(30))
+      const here: Binding = { ...budget, limitNanoDollars: limit }
+      const policy = paid(first("a", "b"), { budgets: { day: { per: "class", limit: { usd: limit / 1e9 }, every: "day" } } })
+      const world = stepped(policy, () => slowly(possible[next(possible.length)]!), next(4))
+      const fibers = Array.from({ length: 25 }, () => world.call())
+      for (let moving = 1; moving > 0;) {
+        moving = world.steps(1 + next(20))
+        if (next(4) === 0) fibers[next(fibers.length)]!.interruptUnsafe()
+        const { reservedNanoDollars, spentNanoDollars } = world.ledger.balance(here, 0)
+        if (!overruns) assert.isAtMost(spentNanoDollars, limit)
+        assert.isAtMost(reservedNanoDollars, limit)
+      }
+      assert.strictEqual(world.records.length, 25)
+      const attempts = world.records.flatMap(({ call }) => call!.attempts)
+      assert.deepInclude(world.ledger.balance(here, 0), {
+        reservedNanoDollars: 0,
+        spentNanoDollars: attempts.reduce((sum, { nanoDollars }) => sum + nanoDollars!, 0)
+      })
+      for (const { estimated, nanoDollars } of attempts) seen.charges.add(`${nanoDollars}${estimated ? " estimated" : ""}`)
+      for (const { call, ending } of world.records) {
+        if (ending === "cancelled") seen.cancelled++
+        if (call!.rejections.some(({ by }) => by === "budget")) seen.refused++
+      }
+    }
+    assert.isAbove(Math.min(seen.cancelled, seen.refused), 100)
+    assert.deepStrictEqual([...seen.charges].sort(), ["0", "1000000 estimated", "3000000", "400000"])
+  })
+})
