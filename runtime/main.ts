@@ -12,11 +12,12 @@ import { check } from "./commands/check.ts"
 import { explain } from "./commands/explain.ts"
 import { mock } from "./commands/mock.ts"
 import { serve } from "./commands/serve.ts"
+import { simulate } from "./commands/simulate.ts"
 import { version } from "./version.ts"
 
 const turnout = Command.make("turnout").pipe(
   Command.withDescription("Typed routing policies for LLM traffic: checked, explained, compiled and served."),
-  Command.withSubcommands([serve, check, explain, build, mock])
+  Command.withSubcommands([serve, check, explain, simulate, build, mock])
 )
 
 turnout.pipe(
