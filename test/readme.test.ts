@@ -39,11 +39,16 @@ const freePort = async (): Promise<number> => {
 
 const policies = snippets.filter(({ language }) => language === "ts").map(({ text }) => text)
 const shells = snippets.filter(({ language }) => language === "sh").map(({ text }) => text.trim())
-const calls = shells.filter((text) => text.startsWith("curl "))
+const curls = shells.filter((text) => text.startsWith("curl "))
+/** Of the quickstart, and of the policy with keys. */
+const [calls, keyed] = [curls.filter((text) => !text.includes("_KEY")), curls.filter((text) => text.includes("_KEY"))]
+const simulation = shells.find((text) => text.startsWith("npx turnout simulate "))!
+/** What stands after a snippet of the shell. */
+const after = (text: string): string => snippets[snippets.findIndex((snippet) => snippet.text.trim() === text) + 1]!.text
 
 describe("README", () => {
   it("has no snippet that nothing runs", () => {
-    const known = new Set(["npm ci\nnpm start", "npx turnout check oops.json", "npm ci\nnpm test\nnpm run bench", ...calls])
+    const known = new Set(["npm ci\nnpm start", "npx turnout check oops.json", "npm ci\nnpm test\nnpm run bench", simulation, ...curls])
     assert.deepStrictEqual(
       shells.filter((text) => !known.has(text)),
       []
@@ -54,6 +59,31 @@ describe("README", () => {
 
   it("quotes the quickstart as it is", () => {
     assert.strictEqual(policies[0], readFileSync(join(root, "policies/quickstart.ts"), "utf8"))
+  })
+
+  it("quotes the policy of the teams as it is", () => {
+    assert.include(policies, readFileSync(join(root, "policies/teams.ts"), "utf8"))
+  })
+
+  it("says of a simulation what it prints", async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, [main, ...simulation.split(" ").slice(2)], { cwd: root })
+    assert.include(stdout, after(simulation))
+  })
+
+  it("says of a model that is not granted what the caller is told", async () => {
+    const port = await freePort()
+    const env = { ...process.env, ALICE_KEY: "alice-secret-0123456789" }
+    const args = ["serve", join(root, "policies/teams.ts"), "--port", String(port), "--data", join(scratch, "data")]
+    const gateway = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "ignore", "pipe"], env })
+    try {
+      for await (const text of gateway.stderr.setEncoding("utf8")) if ((text as string).includes("ready ")) break
+      assert.strictEqual(keyed.length, 1)
+      const { stdout } = await promisify(execFile)("bash", ["-c", keyed[0]!.replace("8080", String(port))], { env })
+      assert.deepStrictEqual(JSON.parse(stdout), JSON.parse(after(keyed[0]!)))
+    } finally {
+      gateway.kill()
+      await once(gateway, "exit")
+    }
   })
 
   for (const [i, text] of policies.entries()) {
