@@ -2,6 +2,7 @@
  * Which budgets bind a caller, compiled once, and what a caller is told when one is spent. Accounts and amounts are the ledger's.
  */
 import type { Bound } from "./Bound.ts"
+import type { Standing } from "./Facts.ts"
 import { type GatewayError, refuse } from "./GatewayError.ts"
 import type { Caller } from "./Keys.ts"
 import type { Binding, Refusal } from "./Ledger.ts"
@@ -47,6 +48,16 @@ export const makeBudgets = (policy: Pick<Policy, "budgets" | "classes">): Budget
     limitOf: (name) => declared.get(name)!.limit
   }
 }
+
+/** How callers stand with their budgets, as conditions read it, where `spentOf` tells what is spent on an account. */
+export const standingOver =
+  (budgets: Budgets, spentOf: (binding: Binding) => number): Standing =>
+  (caller, budget) => {
+    const binding = budgets.of(caller).find((one) => one.budget === budget)
+    return binding === undefined
+      ? { spentNanoDollars: 0, limitNanoDollars: budgets.limitOf(budget), outside: true }
+      : { spentNanoDollars: spentOf(binding), limitNanoDollars: binding.limitNanoDollars }
+  }
 
 /** The answer to a caller whose budget cannot cover a call: which one, what is left, what was needed, and when it starts anew. */
 export const exhausted = (

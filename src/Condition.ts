@@ -286,9 +286,9 @@ export const given = (condition: Condition, known: (fact: string) => FactValue |
     case "All":
     case "Any": {
       const settles = condition._tag === "Any"
-      const parts = condition.of.map((part) => given(part, known))
-      if (parts.includes(settles)) return settles
-      return parts.includes(undefined) ? undefined : !settles
+      const parts = new Set(condition.of.map((part) => given(part, known)))
+      if (parts.has(settles)) return settles
+      return parts.has(undefined) ? undefined : !settles
     }
     case "Not": {
       const holds = given(condition.of, known)

@@ -15,9 +15,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Match from "effect/Match"
 import { Attempt } from "./Attempt.ts"
+import { standingOver } from "./Budgets.ts"
 import { type Attempted, type Call, type Denied, type Incoming, type Settled, decisionHeaders } from "./Call.ts"
 import type { Compiled, Plan } from "./Compile.ts"
-import type { Standing } from "./Facts.ts"
 import type { Failure } from "./Failure.ts"
 import { denied, failed, type GatewayError, missingKey, refuse, unknownKey } from "./GatewayError.ts"
 import { Health } from "./Health.ts"
@@ -68,12 +68,7 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
 
   const { budgets, grants } = compiled
 
-  const standing: Standing = (caller, budget) => {
-    const binding = budgets.of(caller).find((one) => one.budget === budget)
-    if (binding === undefined) return { spentNanoDollars: 0, limitNanoDollars: budgets.limitOf(budget), outside: true }
-    const { spentNanoDollars } = ledger.balance(binding, clock.currentTimeMillisUnsafe())
-    return { spentNanoDollars, limitNanoDollars: binding.limitNanoDollars }
-  }
+  const standing = standingOver(budgets, (binding) => ledger.balance(binding, clock.currentTimeMillisUnsafe()).spentNanoDollars)
 
   const { abandon, notGranted, probe, reject, tryTarget } = attemptsOver({ attempt, health, ledger, clock, now })
 
@@ -82,15 +77,17 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
     if (resolution._tag === "Found") return tryTarget(call, resolution.target, commitBy)
     if (resolution._tag === "NotGranted") return notGranted(call, resolution.target, resolution.rule)
     const { model } = call.ask
+    const grant = grants(call.caller.class)
     if (resolution._tag === "Ambiguous") {
-      const error = refuse(
-        "model_ambiguous",
-        `model \`${model}\` could be ${resolution.targets.map((name) => `\`${name}\``).join(" or ")}: ask for one of these`,
-        { param: "model", final: true }
-      )
+      // INVARIANT: only declared targets share a spelling. Names that the caller may not use are none of its business.
+      const names = resolution.targets.filter((name) => grant(compiled.targets.get(name)!) === undefined)
+      const which = names.length === 0 ? "stands for several targets" : `could be ${names.map((name) => `\`${name}\``).join(" or ")}`
+      const error = refuse("model_ambiguous", `model \`${model}\` ${which}: ask for one target by its name`, {
+        param: "model",
+        final: true
+      })
       return reject(call, { _tag: "Rejected", target: model, by: "ambiguous-model", error })
     }
-    const grant = grants(call.caller.class)
     const near = compiled.models.suggest(model, (target) => grant(target) === undefined)
     const hint =
       near.length === 0 ? "`GET /v1/models` lists what there is" : `did you mean ${near.map((name) => `\`${name}\``).join(", ")}?`

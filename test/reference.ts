@@ -431,7 +431,9 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
     if (play.unbilled === true && !expired) return { nanoDollars: 0, estimated: false }
     const known = play.usage === undefined || expired ? undefined : cost(policy, to, play.usage, prices)
     if (held === undefined) return { nanoDollars: known, estimated: false }
-    return known === undefined || failure !== undefined ? { nanoDollars: held, estimated: true } : { nanoDollars: known, estimated: false }
+    if (known !== undefined && failure === undefined) return { nanoDollars: known, estimated: false }
+    // What a broken answer has told of its usage is the least that it costs.
+    return { nanoDollars: Math.max(held, known ?? 0), estimated: true }
   }
 
   const run = (to: Deployment, commitBy: number, probe: boolean): Result => {

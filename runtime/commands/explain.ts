@@ -10,6 +10,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { fallbackApi } from "../../src/Apis.ts"
 import { explain as explainCall } from "../../src/Explain.ts"
+import { standingOver } from "../../src/Budgets.ts"
 import type { Compiled } from "../../src/Compile.ts"
 import type { Standing } from "../../src/Facts.ts"
 import { type Caller, callersOf, local } from "../../src/Keys.ts"
@@ -56,10 +57,7 @@ const standingOf = ({ budgets, policy }: Compiled, spent: Readonly<Record<string
     if (!/^\d+(\.\d+)?$/.test(text))
       return Effect.fail(new NotInPolicy({ why: `--spent ${name}=${text}: expected dollars, such as ${name}=150.5` }))
   }
-  return Effect.succeed((_caller, budget) => ({
-    spentNanoDollars: Math.round(Number(spent[budget] ?? 0) * 1e9),
-    limitNanoDollars: budgets.limitOf(budget)
-  }))
+  return Effect.succeed(standingOver(budgets, ({ budget }) => Math.round(Number(spent[budget] ?? 0) * 1e9)))
 }
 
 export const explain = Command.make(

@@ -59,9 +59,9 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
       ledger.release(held)
       return { nanoDollars: 0, estimated: false }
     }
-    // Usage that a broken answer has told so far may not be the last of it.
+    // Usage that a broken answer has told so far may not be the last of it, but it is the least.
     const known = failure === undefined ? cost : undefined
-    const nanoDollars = known ?? held.nanoDollars
+    const nanoDollars = known ?? Math.max(held.nanoDollars, cost ?? 0)
     ledger.settle(held, nanoDollars)
     return { nanoDollars, estimated: known === undefined }
   }
@@ -153,6 +153,12 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
       const time = clock.currentTimeMillisUnsafe()
       return andThen(ledger.reserve(call.bindings, bound.nanoDollars, time), (held) => {
         if (held._tag !== "Reservation") return refused(call, target, startedAt, bound, held, time)
+        // A reservation may have waited for its slice.
+        if (commitBy !== Infinity && now() >= commitBy) {
+          ledger.release(held)
+          health.report(target.identity, "neutral", startedAt)
+          return tooLate(call, target)
+        }
         const underway = enter(call, target, startedAt, probe, held, false)
         return restore(
           Effect.suspend(() => {
@@ -184,16 +190,14 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
     return reject(call, { _tag: "Rejected", target: target.name, by: "grant", error })
   }
 
+  const tooLate = (call: Call, target: Target): Effect.Effect<Settled> => {
+    const error = refuse("deadline_exceeded", `no time was left to try \`${target.name}\``)
+    return reject(call, { _tag: "Rejected", target: target.name, by: "deadline", error })
+  }
+
   const tryTarget = (call: Call, target: Target, commitBy: number): Effect.Effect<Settled> => {
     const startedAt = now()
-    if (startedAt >= commitBy) {
-      return reject(call, {
-        _tag: "Rejected",
-        target: target.name,
-        by: "deadline",
-        error: refuse("deadline_exceeded", `no time was left to try \`${target.name}\``)
-      })
-    }
+    if (startedAt >= commitBy) return tooLate(call, target)
     let bound: Bound | undefined
     if (call.bindings.length > 0) {
       const known = boundOf(call.ask, target)
