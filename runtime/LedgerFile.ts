@@ -1,9 +1,9 @@
 /**
  * The store of spend in one SQLite file that one gateway owns: `LedgerStore` over `node:sqlite` in a thread of its own.
  *
- * The thread, because SQLite is synchronous and a commit waits for the disk: the request's thread only adds numbers up. A posting is
- * durable with the group commit that follows it within `commitMillis`; a draw is answered when it and everything posted before it has been synced to the
- * disk (WAL, `synchronous=FULL`), so it survives `kill -9` and a power failure alike. Nothing is made before `open`: a policy without budgets costs neither a file
+ * The thread, because SQLite is synchronous and a commit waits for the disk: the request's thread only adds numbers up. A posting is in the file with
+ * the group commit that follows it within `commitMillis`; a draw is answered when it and everything posted before it has been synced to the disk, so it survives
+ * `kill -9` and a power failure alike. Nothing is made before `open`: a policy without budgets costs neither a file
  * nor a thread. What a run that did not stop had booked and not settled counts as spent, and the next start says so, account by account.
  *
  * `ledgerFile/Database.ts` is the file, `ledgerFile/Writer.ts` the life of the thread and what happens when it fails.

@@ -2,15 +2,17 @@
  * The ledger's file: an SQLite database that one process owns, as plain synchronous functions. Runs in the ledger's own thread.
  *
  * Ownership is SQLite's exclusive lock in WAL mode, which the kernel drops with the process, however it dies: there is no lock file that could be stale, and
- * no shared memory beside the database. `synchronous=FULL` syncs the log with every commit, so what has been answered survives a power failure too,
- * as far as the disk keeps its word. A write keeps its number and its answers in the transaction that applies it, so that one whose answer was lost
+ * no shared memory beside the database. What books more, a draw or an overrun, is synced to the disk with its commit (`synchronous=FULL`) and survives a power
+ * failure too, as far as the disk keeps its word. What only settles or gives back is synced with the next that does, or when the log moves into the database: `kill
+ * -9` does not take it back, and a power failure that does counts too much, never too little. So a draw seldom waits behind a sync. A write keeps its number
+ * and its answers in the transaction that applies it, so that one whose answer was lost
  * is answered again and not applied again.
  *
  * The file is never opened but by SQLite: a descriptor of this process that anything else closed would take the lock with it.
  *
- * Roads not taken: a sync of postings now and then (`synchronous=NORMAL`), because an overrun that a power failure takes back was never counted; a file
- * with a process number, because it outlives its process; `better-sqlite3`, because Node has SQLite; `Atomics.wait` on the request's thread, because a sync of a
- * busy disk takes as long as it likes.
+ * Roads not taken: a sync of everything (on a busy disk, draws then wait for a sync of settlements, and longer than calls do); a file with a process number,
+ * because it outlives its process; `better-sqlite3`, because Node has SQLite; `Atomics.wait` on the request's thread, because a sync of a busy disk takes as
+ * long as it likes.
  */
 import { accessSync, constants, existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -197,6 +199,10 @@ const post = ({ post }: Statements, { account, bookedNanoDollars, settledNanoDol
   post.run({ window, budget, scope, booked: integer(bookedNanoDollars), settled: integer(settledNanoDollars) })
 }
 
+/** Whether a write books more of an account, which a power failure must not take back. */
+const booksMore = (steps: ReadonlyArray<Step>): boolean =>
+  steps.some((step) => step._tag === "Draw" || step.postings.some(({ bookedNanoDollars }) => bookedNanoDollars > 0))
+
 /** Does `body` in one transaction that is durable when this returns, or leaves everything as it was. */
 const inTransaction = <A>(db: DatabaseSync, body: () => A): A => {
   db.exec("BEGIN IMMEDIATE")
@@ -227,6 +233,12 @@ const own = (db: DatabaseSync, { name, run, since }: WorkerInput): Database => {
     return [seen, unclean, accountsSince(db, since)]
   })
   let applied = seen?.applied ?? 0
+  let synced = true
+  const sync = (wanted: boolean): void => {
+    if (wanted === synced) return
+    db.exec(`PRAGMA synchronous = ${wanted ? "FULL" : "NORMAL"}`)
+    synced = wanted
+  }
 
   const statements = statementsOf(db)
   const answered = db.prepare("SELECT answers FROM run WHERE id = ?")
@@ -237,6 +249,7 @@ const own = (db: DatabaseSync, { name, run, since }: WorkerInput): Database => {
     write: (number, steps) => {
       if (number <= applied) return JSON.parse((answered.get(run) as { readonly answers: string }).answers) as Answers
       try {
+        sync(booksMore(steps))
         const answers = inTransaction(db, () => {
           const answers: Array<ReadonlyArray<Drawn>> = []
           for (const step of steps) {

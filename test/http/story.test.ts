@@ -233,10 +233,10 @@ describe("live and simulated", () => {
   })
 
   it("…in which nearly everything has gone wrong that can", () => {
-    assert.isAtLeast(troubles.filter((trouble) => seen.outcomes.has(trouble)).length, troubles.length - 4)
+    assert.isAtLeast(troubles.filter((trouble) => seen.outcomes.has(trouble)).length, 5)
     assert.includeMembers([...seen.outcomes], ["served", "connection"])
-    assert.includeMembers([...seen.by], ["budget", "grant"])
-    assert.isAbove(seen.long, 10)
+    assert.includeMembers([...seen.by], ["budget", "grant", "breaker"])
+    assert.isAbove(seen.long, 3)
     assert.isAbove(seen.estimated, 0)
   })
 })

@@ -74,9 +74,9 @@ const raw = fc.letrec<{ strategy: Raw }>((tie) => ({
     { weight: 4, arbitrary: fc.record({ kind: fc.constant("send" as const) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("asked" as const, "deny" as const) }) },
     {
-      weight: 6,
+      weight: 12,
       arbitrary: fc.record({
-        kind: fc.constantFrom("first" as const, "first" as const, "split" as const),
+        kind: fc.constantFrom("first" as const, "first" as const, "first" as const, "split" as const),
         of: fc.array(tie("strategy"), { minLength: 2, maxLength: 3 }),
         n: fc.nat({ max: 99 })
       })
@@ -90,7 +90,7 @@ const raw = fc.letrec<{ strategy: Raw }>((tie) => ({
         n: fc.nat({ max: 99 })
       })
     },
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant("within" as const), of: tie("strategy") }) }
+    { weight: 5, arbitrary: fc.record({ kind: fc.constant("within" as const), of: tie("strategy") }) }
   )
 })).strategy
 
@@ -154,13 +154,13 @@ export const story = (baseUrl: (name: TargetName) => string): fc.Arbitrary<Story
     .record({
       routes: fc.tuple(raw, raw),
       pools: fc.tuple(shuffled(targetNames), shuffled(targetNames)),
-      limits: fc.tuple(fc.integer({ min: 20_000_000, max: 300_000_000 }), fc.integer({ min: 10_000_000, max: 200_000_000 })),
+      limits: fc.tuple(fc.integer({ min: 5_000_000, max: 80_000_000 }), fc.integer({ min: 3_000_000, max: 60_000_000 })),
       prices: fc.array(fc.constantFrom(0.1, 1, 10, 37.5), { minLength: 10, maxLength: 10 }),
       narrow: fc.shuffledSubarray([...targetNames], { minLength: 2, maxLength: 4 }),
       calls: fc.array(
         fc.record({
           key: fc.constantFrom("ann", "ben", "cy"),
-          model: fc.constantFrom("routed", "routed", "routed", ...targetNames),
+          model: fc.constantFrom(...Array<string>(12).fill("routed"), ...targetNames),
           stream: fc.boolean(),
           inputTokens: fc.integer({ min: 1, max: 60 }),
           outputTokens: fc.integer({ min: 0, max: 80 }),
@@ -173,10 +173,10 @@ export const story = (baseUrl: (name: TargetName) => string): fc.Arbitrary<Story
         fc.record({
           target: fc.constantFrom("a" as const, "b" as const, "c" as const, "d" as const),
           from: fc.nat({ max: slots - 1 }),
-          length: fc.integer({ min: 1, max: 9 }),
-          is: fc.constantFrom(...troubles, "slow" as const, "slow" as const)
+          length: fc.integer({ min: 2, max: 10 }),
+          is: fc.constantFrom(...troubles, ...Array<"slow">(4).fill("slow"))
         }),
-        { minLength: 3, maxLength: 9 }
+        { minLength: 6, maxLength: 14 }
       )
     })
     .map(({ calls, episodes, limits, narrow, pools, prices, routes }): Story => {
