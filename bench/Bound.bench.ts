@@ -13,7 +13,7 @@ import { costOf } from "../src/Money.ts"
 import type { Policy } from "../src/Policy.ts"
 import type { Price } from "../src/Price.ts"
 import { makeTargets } from "../src/Target.ts"
-import { body, parsed } from "./scenarios.ts"
+import { body, fresh, parsed } from "./scenarios.ts"
 import { measure } from "./measure.ts"
 
 const rates = { input: 3_000_000, output: 15_000_000, cacheRead: 300_000, cacheWrite: 3_750_000, cacheWriteLong: 6_000_000 }
@@ -45,14 +45,13 @@ for (const [name, bytes] of [
   ["10 KB, not ASCII", accented],
   ["10 KB and four tools", withTools]
 ] as const) {
-  const asks = Array.from({ length: 16 }, () => parsed(bytes).ask)
-  let turn = 0
+  const ask = fresh(bytes)
   measure(`bound of a body, ${name}`, () => {
-    const bound = boundOf(asks[turn++ & 15]!, target)
+    const bound = boundOf(ask(), target)
     if (bound._tag === "Bound") held += bound.nanoDollars
   })
   measure(`its bytes of text alone, ${name}`, () => {
-    held += asks[turn++ & 15]!.inputBytes()
+    held += ask().inputBytes()
   })
 }
 

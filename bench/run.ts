@@ -54,7 +54,7 @@ const runs = [
 ]
 for (const { name, options } of values["no-load"] ? [] : runs) {
   console.error(`load/run.ts, ${name} …`)
-  const size = values.quick ? ["--rounds", "3", "--calls", "4000"] : ["--rounds", "9", "--calls", "10000", "--warm-up", "10000"]
+  const size = values.quick ? ["--rounds", "3", "--calls", "4000"] : ["--rounds", "9", "--calls", "10000"]
   const { status, stdout } = spawnSync(process.execPath, [here("load/run.ts"), ...size, ...options], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],

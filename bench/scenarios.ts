@@ -3,11 +3,13 @@
  */
 import { Effect } from "effect"
 import { fallbackApi } from "../src/Apis.ts"
+import type { Ask } from "../src/Ask.ts"
 import type { Parsed } from "../src/Call.ts"
 import { check } from "../src/Check.ts"
 import { type Compiled, compile } from "../src/Compile.ts"
 import type { FactSource } from "../src/Facts.ts"
 import { local } from "../src/Keys.ts"
+import { askOf } from "../src/providers/openai/ask.ts"
 import { judge } from "../runtime/Policies.ts"
 
 /** Compiles `json`, which must check. */
@@ -96,6 +98,14 @@ export const parsed = (bytes: Uint8Array): Parsed => {
   const result = fallbackApi.parse(bytes, () => null)
   if ("status" in result) throw new Error(result.message)
   return result
+}
+
+/** Makes what routing asks of `bytes` anew each time, as each call does, but without reading them again. */
+export const fresh = (bytes: Uint8Array): (() => Ask) => {
+  const { json } = parsed(bytes)
+  const ascii = bytes.every((byte) => byte < 0x80)
+  const none = () => null
+  return () => askOf(json, json["model"] as string, ascii, none)
 }
 
 /** What facts are read from, for `bytes`. */

@@ -17,6 +17,7 @@ import { type GatewayError, refuse } from "../src/GatewayError.ts"
 import type { Pipeline } from "../src/Pipeline.ts"
 import type { Reply } from "../src/Reply.ts"
 import { concat } from "../src/Sse.ts"
+import { readUtf8 } from "./Bytes.ts"
 import { checkBody, checkControl, checkOrigin, requestIdOf, secretOf, tooLarge } from "./Guard.ts"
 
 export interface HttpOptions {
@@ -114,10 +115,14 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
       secret,
       reply: new HttpReply(response, options.stallMillis),
       parse: () =>
-        api.parse(bytes, (name) => {
-          const value = headers[name]
-          return value === undefined ? null : typeof value === "string" ? value : value.join(", ")
-        })
+        api.parse(
+          bytes,
+          (name) => {
+            const value = headers[name]
+            return value === undefined ? null : typeof value === "string" ? value : value.join(", ")
+          },
+          readUtf8
+        )
     }
     const fiber = fork(gateway.pipeline().run(incoming))
     if (fiber.pollUnsafe() !== undefined) return

@@ -20,7 +20,7 @@ import { make } from "./ledgerFile/Writer.ts"
 export interface LedgerFileOptions {
   /** The database; its folder is made, with a `.gitignore` in it, where there is none. */
   readonly file: string
-  /** How long a posting may wait for company on its way to the disk; 20 unless said. */
+  /** How long a posting may wait for company on its way to the disk; 50 unless said. */
   readonly commitMillis?: number
   /** How long a stop may take before it says what is lost; 5,000 unless said. */
   readonly stopMillis?: number
@@ -29,7 +29,7 @@ export interface LedgerFileOptions {
 }
 
 /** The store in `file`. Its scope's end writes everything, closes the file and stops the thread. */
-export const layer = ({ commitMillis = 20, file, stopMillis = 5_000, tell }: LedgerFileOptions): Layer.Layer<LedgerStore> =>
+export const layer = ({ commitMillis = 50, file, stopMillis = 5_000, tell }: LedgerFileOptions): Layer.Layer<LedgerStore> =>
   Layer.effect(
     LedgerStore,
     Effect.map(

@@ -9,6 +9,7 @@ import { Health } from "../src/Health.ts"
 import { Keys } from "../src/Keys.ts"
 import { Ledger } from "../src/Ledger.ts"
 import type { Secret } from "../src/Policy.ts"
+import { readUtf8 } from "./Bytes.ts"
 import * as LedgerFile from "./LedgerFile.ts"
 import * as AccessLog from "./AccessLog.ts"
 import * as Upstream from "./Upstream.ts"
@@ -31,7 +32,7 @@ export const defaults = { connectTimeoutMillis: 5_000, ...Exchange.defaults }
 
 export const live = (settings: Settings) =>
   Layer.mergeAll(
-    Exchange.layer(settings).pipe(Layer.provide(Upstream.layer(settings))),
+    Exchange.layer({ ...settings, readUtf8 }).pipe(Layer.provide(Upstream.layer(settings))),
     Health.layer(),
     Keys.layer(settings.secretOf, (text) => hash("sha256", text)),
     Ledger.layer.pipe(Layer.provide(LedgerFile.layer({ file: join(settings.data, "ledger.sqlite"), tell: settings.tell }))),

@@ -17,7 +17,7 @@ import type { Caller } from "./Keys.ts"
 import type { Binding, Reservation } from "./Ledger.ts"
 import type { Reply } from "./Reply.ts"
 import type { Target } from "./Target.ts"
-import { headerValue } from "./Text.ts"
+import { headerValue, type ReadUtf8 } from "./Text.ts"
 
 /** A request whose body has been read: what routing asks of it, and what an exchange sends on. */
 export interface Parsed {
@@ -37,7 +37,7 @@ export interface Api {
   /** Targets that speak the same take the bytes as they are. */
   readonly speaks: Target["speaks"]
   readonly dialect: CallerDialect
-  readonly parse: (bytes: Uint8Array, header: (name: string) => string | null) => Parsed | GatewayError
+  readonly parse: (bytes: Uint8Array, header: (name: string) => string | null, read?: ReadUtf8) => Parsed | GatewayError
   /** The body of an error answer. */
   readonly errorBody: (error: GatewayError) => string
   /** A stream's last words after its commit, framed as its dialect frames an error. */

@@ -21,6 +21,7 @@ import type { Failure } from "./Failure.ts"
 import { failed } from "./GatewayError.ts"
 import type { Secret } from "./Policy.ts"
 import type { Target } from "./Target.ts"
+import { type ReadUtf8, readUtf8 } from "./Text.ts"
 import { Upstream, type UpstreamCall, type UpstreamFailure, type UpstreamHeaders, type UpstreamSink } from "./Upstream.ts"
 
 export interface ExchangeOptions {
@@ -30,6 +31,8 @@ export interface ExchangeOptions {
   readonly firstByteMillis: number
   /** Between two chunks of an answer, and for a reader who takes nothing. */
   readonly idleMillis: number
+  /** Reads answers that are held whole. */
+  readonly readUtf8?: ReadUtf8
   /** The largest answer that is held whole, in bytes. */
   readonly maxAnswerBytes: number
 }
@@ -51,6 +54,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
   readonly call: Call
   readonly target: Target
   readonly maxAnswerBytes: number
+  readonly readUtf8: ReadUtf8
   readonly losses: Array<Loss>
   usage: Usage | undefined = undefined
 
@@ -87,6 +91,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
     this.losses = [...losses]
     this.#redact = redact
     this.maxAnswerBytes = options.maxAnswerBytes
+    this.readUtf8 = options.readUtf8 ?? readUtf8
     this.#options = options
     this.#now = now
     this.#open = open

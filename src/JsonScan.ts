@@ -175,6 +175,19 @@ const allocate = (length: number): Uint8Array => {
   return slab.subarray(used - length, used)
 }
 
+/** UTF-8 of a text; a short plain one, as names of models are, needs no encoder. */
+const bytesOf = (text: string): Uint8Array => {
+  const { length } = text
+  if (length > 64) return encoder.encode(text)
+  const bytes = allocate(length)
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i)
+    if (code > 0x7f) return encoder.encode(text)
+    bytes[i] = code
+  }
+  return bytes
+}
+
 /** The object's bytes with `changes` made and every other byte kept. */
 export const patch = (bytes: Uint8Array, { close, members }: Scan, changes: ReadonlyArray<Change>): Uint8Array => {
   if (changes.length === 0) return bytes
@@ -182,10 +195,10 @@ export const patch = (bytes: Uint8Array, { close, members }: Scan, changes: Read
   const edits = changes
     .map(({ json, key }): { readonly start: number; readonly end: number; readonly text: Uint8Array } => {
       const member = members.find((candidate) => candidate.key === key)
-      if (member !== undefined) return { start: member.start, end: member.end, text: encoder.encode(json) }
+      if (member !== undefined) return { start: member.start, end: member.end, text: bytesOf(json) }
       const separator = isFirst ? "" : ","
       isFirst = false
-      return { start: close, end: close, text: encoder.encode(`${separator}${JSON.stringify(key)}:${json}`) }
+      return { start: close, end: close, text: bytesOf(`${separator}${JSON.stringify(key)}:${json}`) }
     })
     .sort((a, b) => a.start - b.start)
   let length = bytes.length

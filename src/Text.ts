@@ -1,6 +1,19 @@
 /**
- * Measures of text that need no buffer.
+ * Text and its bytes.
  */
+
+/** The text of valid UTF-8, a byte order mark included; undefined for bytes that are not. A runtime that has a faster one brings it. */
+export type ReadUtf8 = (bytes: Uint8Array) => string | undefined
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+export const readUtf8: ReadUtf8 = (bytes) => {
+  try {
+    return strict.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
 
 const encoder = new TextEncoder()
 const scratch = new Uint8Array(48 * 1024)

@@ -2,11 +2,12 @@
  * What a call through the gateway costs: CPU time per call and throughput of the whole server, against a raw forwarder (`forwarder.ts`) that calls the same
  * scripted upstream, under the same load.
  *
- *     node bench/load/run.ts [--rounds 5] [--calls 10000] [--warm-up 3000] [--connections 32] [--scenario json,stream]
+ *     node bench/load/run.ts [--rounds 5] [--calls 10000] [--warm-up 40000] [--connections 32] [--scenario json,stream]
  *                            [--writes 4] [--paid] [--max-ratio 1.25] [--aa]
  *
  * Upstream, servers and load generators are processes of their own. Each round has two fresh servers, each with a fresh generator; they get their calls
- * in alternating turns, one at rest while the other works, so that what drifts (clock rate, neighbours) falls on both. CPU time is that of the whole server
+ * in alternating turns, one at rest while the other works, so that what drifts (clock rate, neighbours) falls on both. What is measured is a server that has run for some
+ * seconds: the first tens of thousands of calls cost both more, and the larger program much more, while the engine compiles. CPU time is that of the whole server
  * process, all threads, user and system (`meter.ts`), read once the server has come to rest, so that work put off until after the answer counts too. The
  * ratio is the median of the ratios within each round. `--paid` gives the gateway keys, classes and a budget whose spend is
  * journalled, as a policy for a team has them. `--aa` runs the forwarder against itself: what it shows beside 1.00 is noise. With `--max-ratio` the exit status is 1 where the `json`
@@ -47,7 +48,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
     calls: { type: "string", default: "10000" },
-    "warm-up": { type: "string", default: "3000" },
+    "warm-up": { type: "string", default: "40000" },
     connections: { type: "string", default: "32" },
     scenario: { type: "string", multiple: true, default: ["json,stream"] },
     writes: { type: "string", default: "4" },
@@ -236,17 +237,20 @@ interface Measured {
   readonly callsPerSecond: number
 }
 
-/** A fresh server under a fresh load generator, warmed up, and what it has cost so far. */
+/** A fresh server under a fresh load generator, and what it has cost so far. */
 const begin = async (scenario: Scenario, start: (upstreamPort: number) => Promise<Server>, upstreamPort: number) => {
   const server = await start(upstreamPort)
   const options = ["--port", String(server.port), "--scenario", scenario, "--connections", String(connections)]
   const generator = launch("load generator", [here("./generator.ts"), ...options])
   await within(startMillis, "connecting the load generator", once(generator.child, "message"))
-  await ask<Tally>(generator, warmUp, seriesMillis)
-  await sleep(restMillis)
   let wallMicros = 0
   let cpuMicros = 0
   return {
+    /** Makes some calls that are not counted. */
+    warm: async (some: number): Promise<void> => {
+      await ask<Tally>(generator, some, seriesMillis)
+      await sleep(restMillis)
+    },
     /** Makes some calls and adds up what they cost. */
     run: async (some: number): Promise<void> => {
       const before = await ask<Reading>(server, "read meter", startMillis)
@@ -293,10 +297,11 @@ for (const scenario of chosen) {
     const order = (turn: number) => (turn % 2 === 0 ? (["subject", "baseline"] as const) : (["baseline", "subject"] as const))
     const running: Record<string, Awaited<ReturnType<typeof begin>>> = {}
     for (const which of order(round)) running[which] = await begin(scenario, servers[which].start, upstreamPort)
-    for (let slice = 0; slice < slices; slice++) {
-      const some = Math.floor(((slice + 1) * calls) / slices) - Math.floor((slice * calls) / slices)
-      for (const which of order(round + slice)) await running[which]?.run(some)
-    }
+    const part = (of: number, slice: number): number => Math.floor(((slice + 1) * of) / slices) - Math.floor((slice * of) / slices)
+    // In turns too: no connection rests for as long as a server keeps an idle one.
+    for (let slice = 0; slice < slices; slice++)
+      for (const which of order(round + slice)) if (part(warmUp, slice) > 0) await running[which]?.warm(part(warmUp, slice))
+    for (let slice = 0; slice < slices; slice++) for (const which of order(round + slice)) await running[which]?.run(part(calls, slice))
     for (const which of order(round)) {
       const figures = (await running[which]?.end()) as Measured
       measured[which].push(figures)

@@ -13,6 +13,7 @@ import * as Flag from "effect/cli/Flag"
 import { check } from "../../src/Check.ts"
 import { type Compiled, compile } from "../../src/Compile.ts"
 import { gather } from "../AccessLog.ts"
+import { collectAlone } from "../Engine.ts"
 import { lookedFor, policyFrom, sourceOf } from "../Environment.ts"
 import { type Gateway, GatewayRefused, start } from "../Gateway.ts"
 import { defaults } from "../Live.ts"
@@ -239,6 +240,7 @@ export const serve = Command.make(
     orSay(
       Effect.scoped(
         Effect.gen(function* () {
+          collectAlone()
           let serving = false
           yield* Effect.addFinalizer(() =>
             Effect.sync(() => {

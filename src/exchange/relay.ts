@@ -11,7 +11,7 @@ import type { AnswerContext, Loss, SseEvent, StreamEncoder } from "../Dialect.ts
 import type { Failure } from "../Failure.ts"
 import { concat, SseSplitter } from "../Sse.ts"
 import type { Target } from "../Target.ts"
-import { utf8Length } from "../Text.ts"
+import { type ReadUtf8, utf8Length } from "../Text.ts"
 import type { UpstreamHeaders } from "../Upstream.ts"
 import { wantsUsage } from "./encode.ts"
 
@@ -20,6 +20,7 @@ export interface Transfer {
   readonly call: Call
   readonly target: Target
   readonly maxAnswerBytes: number
+  readonly readUtf8: ReadUtf8
   readonly losses: Array<Loss>
   readonly committed: boolean
   usage: Usage | undefined
@@ -42,7 +43,6 @@ const maxErrorBytes = 256 * 1024
 const maxEventBytes = 8 * 1024 * 1024
 
 const decoder = new TextDecoder("utf-8")
-const strict = new TextDecoder("utf-8", { fatal: true })
 const eventStream = "text/event-stream; charset=utf-8"
 const unbuffered = ["cache-control", "no-cache", "x-accel-buffering", "no"]
 
@@ -123,12 +123,9 @@ const wholeRelay = (transfer: Transfer, same: boolean, headers: UpstreamHeaders)
   )
   const end = (): void => {
     const bytes = body.bytes()
-    let text: string
-    let json: unknown
-    try {
-      text = strict.decode(bytes)
-      json = JSON.parse(text)
-    } catch {
+    const text = transfer.readUtf8(bytes)
+    const json = text === undefined ? undefined : parseOr(text.startsWith("\ufeff") ? text.slice(1) : text, undefined)
+    if (text === undefined || json === undefined) {
       transfer.fail(malformed(bytes.length === 0 ? "the answer is empty" : "the answer is not valid JSON"))
       return
     }
@@ -140,8 +137,8 @@ const wholeRelay = (transfer: Transfer, same: boolean, headers: UpstreamHeaders)
     if (same) {
       transfer.usage = target.dialect.usageOf(json)
       transfer.commit(one(headers["content-type"]) ?? "application/json", ["content-length", String(bytes.length)])
-      // As text it leaves in one piece with its head. A byte order mark is not in the text, but belongs to the bytes.
-      transfer.done(bytes[0] === 0xef ? bytes : text)
+      // As text it leaves in one piece with its head.
+      transfer.done(text)
       return
     }
     const answer = target.dialect.decodeAnswer(json)

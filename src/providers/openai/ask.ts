@@ -4,10 +4,10 @@
  * Source: https://platform.openai.com/docs/api-reference/chat/create
  */
 import type { Ask, Media } from "../../Ask.ts"
-import type { Parsed } from "../../Call.ts"
-import { type GatewayError, refuse } from "../../GatewayError.ts"
+import type { Api } from "../../Call.ts"
+import { refuse } from "../../GatewayError.ts"
 import { findEscapedKey, type Scan, scan } from "../../JsonScan.ts"
-import { utf8Length } from "../../Text.ts"
+import { readUtf8, utf8Length } from "../../Text.ts"
 import { isObject } from "../json.ts"
 
 type Json = Readonly<Record<string, unknown>>
@@ -131,6 +131,7 @@ class ChatAsk implements Ask {
   readonly #body: Json
   readonly #ascii: boolean
   readonly #header: (name: string) => string | null
+  #inputBytes = -1
 
   constructor(body: Json, model: string, ascii: boolean, header: (name: string) => string | null) {
     this.model = model
@@ -145,6 +146,12 @@ class ChatAsk implements Ask {
    * that do, such as `documents`). Roles and the marks between messages are the provider's addition (`Bound.ts`).
    */
   inputBytes(): number {
+    // Rules and reservations ask, each attempt anew.
+    if (this.#inputBytes === -1) this.#inputBytes = this.#measure()
+    return this.#inputBytes
+  }
+
+  #measure(): number {
     const texts: Array<string> = []
     let around = 0
     for (const message of list(this.#body["messages"])) {
@@ -250,15 +257,9 @@ class ChatAsk implements Ask {
   }
 }
 
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-const textOf = (bytes: Uint8Array): string | undefined => {
-  try {
-    return strict.decode(bytes)
-  } catch {
-    return undefined
-  }
-}
+/** What routing asks of a parsed request; `ascii` where its text has a byte for each character. */
+export const askOf = (json: Json, model: string, ascii: boolean, header: (name: string) => string | null): Ask =>
+  new ChatAsk(json, model, ascii, header)
 
 const needless = /\\u00[2-7][0-9a-f]/i
 
@@ -275,8 +276,8 @@ const oddKey = (text: string, bytes: Uint8Array, { members }: Scan): string | un
 }
 
 /** Reads a request's body: refuses what is not the JSON of a request, and whatever a provider could read differently from us. */
-export const parseChat = (bytes: Uint8Array, header: (name: string) => string | null): Parsed | GatewayError => {
-  const text = textOf(bytes)
+export const parseChat: Api["parse"] = (bytes, header, read = readUtf8) => {
+  const text = read(bytes)
   if (text === undefined) return refuse("invalid_utf8", "the body is not valid UTF-8")
   let json: unknown
   try {
@@ -316,5 +317,5 @@ export const parseChat = (bytes: Uint8Array, header: (name: string) => string | 
     return refuse("invalid_request", "`stream` must be true or false", { param: "stream" })
   // An escape may stand for a character of several bytes.
   const ascii = bytes.length === text.length && !text.includes("\\u")
-  return { ask: new ChatAsk(json, model, ascii, header), json, bytes, scan: found }
+  return { ask: askOf(json, model, ascii, header), json, bytes, scan: found }
 }
