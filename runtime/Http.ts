@@ -13,7 +13,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import { apis, fallbackApi } from "../src/Apis.ts"
 import type { Api, Incoming } from "../src/Call.ts"
-import { type GatewayError, refuse } from "../src/GatewayError.ts"
+import { type GatewayError, missingKey, refuse, unknownKey } from "../src/GatewayError.ts"
 import type { Pipeline } from "../src/Pipeline.ts"
 import type { Reply } from "../src/Reply.ts"
 import { concat } from "../src/Sse.ts"
@@ -168,6 +168,12 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
     const secret = secretOf(request.headers)
     if (isError(secret)) {
       turnAway(request, response, api, secret)
+      return
+    }
+    // Nobody's body is kept for a caller whom nobody knows; the pipeline asks again, under the policy that is current then.
+    const { find, keyed } = gateway.pipeline()
+    if (keyed && find(secret) === undefined) {
+      turnAway(request, response, api, secret === undefined ? missingKey : unknownKey)
       return
     }
     const chunks: Array<Uint8Array> = []

@@ -7,6 +7,7 @@ import { raised } from "./client.ts"
 import {
   asking,
   completion,
+  dial,
   json,
   policyOver,
   refusal,
@@ -14,7 +15,8 @@ import {
   send,
   startGateway,
   type StartOptions,
-  startUpstream
+  startUpstream,
+  until
 } from "./support.ts"
 
 const secrets = {
@@ -92,6 +94,18 @@ describe("a key", () => {
     const client = new OpenAI({ apiKey: "nobody", baseURL: `${gateway.url}/v1`, maxRetries: 3 })
     assert.instanceOf(await raised(client.chat.completions.create({ model: "one", messages: [] })), AuthenticationError)
     for (const secret of [...Object.values(secrets), hashed]) assert.notInclude(gateway.said(), secret)
+  })
+
+  it("is looked at before the body: who has none is turned away without being listened to", async () => {
+    const { gateway } = await pair("one")
+    for (const key of ["", "authorization: Bearer nobody-knows-this-one\r\n"]) {
+      const { socket, text } = await dial(gateway)
+      socket.write(
+        `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n${key}content-type: application/json\r\ncontent-length: 30000000\r\n\r\n{`
+      )
+      await until(() => text().includes("invalid_api_key"), "an answer before the body has come")
+      assert.match(text(), /^HTTP\/1\.1 401 /)
+    }
   })
 
   it("that is not set, short, or shared is told when the policy is loaded, without the secret", async () => {
