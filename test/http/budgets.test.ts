@@ -11,6 +11,7 @@ import {
   cutStream,
   directory,
   json,
+  ledgerDirectory,
   type Line,
   opening,
   policyOver,
@@ -311,7 +312,7 @@ describe("what is spent", () => {
 
   it("outlives a clean stop exactly", async () => {
     const upstream = await startUpstream(json(completion("yes")))
-    const data = directory()("data")
+    const data = ledgerDirectory()
     const run = async (use: (gateway: StartedGateway) => Promise<void>) => {
       const gateway = await startGateway(policyOf({ one: upstream }, "one", dollar), { secrets, data })
       await use(gateway)
@@ -330,7 +331,7 @@ describe("what is spent", () => {
 
   it("has one writer: a second gateway on the same folder is refused", async () => {
     const upstream = await startUpstream(json(completion("yes")))
-    const data = directory()("data")
+    const data = ledgerDirectory()
     const policy = policyOf({ one: upstream }, "one", dollar)
     await startGateway(policy, { secrets, data })
     const second = await startGateway(policy, { secrets, data }).then(
@@ -345,7 +346,8 @@ describe("what is spent", () => {
     const upstream = await startUpstream(json(completion("yes")))
     const limit = 2 * dollar
     const at = directory({ "policy.json": JSON.stringify(policyOf({ one: upstream }, "one", limit)) })
-    const serve = () => startCli(["serve", at("policy.json"), "--port", "0", "--data", at("data")], secrets)
+    const data = ledgerDirectory()
+    const serve = () => startCli(["serve", at("policy.json"), "--port", "0", "--data", data], secrets)
     const first = await serve()
     for (let i = 0; i < 5; i++) await ask(first)
     const settled = 5 * cost
@@ -371,7 +373,7 @@ describe("what is spent", () => {
     assert.isAtLeast(Math.round(Number(told![1]) * 1e9), spent - settled, "and what it tells covers all that was not settled")
     second.child.kill("SIGTERM")
     assert.strictEqual(await second.ended(), 0)
-    const [row] = rows(`${at("data")}/ledger.sqlite`)
+    const [row] = rows(`${data}/ledger.sqlite`)
     assert.deepStrictEqual([row!["booked"], row!["settled"]], [spent, spent])
   }, 60_000)
 })
