@@ -77,6 +77,8 @@ export interface DataPlane {
 /** Standard output belongs to the access log, so what goes wrong inside is told on standard error. */
 const fork = Effect.runForkWith(Context.make(Logger.LogToStderr, true) as Context.Context<never>)
 
+const stopping = refuse("shutting_down", "the gateway is shutting down", { retryAfterMillis: 1_000 })
+
 const isError = (value: string | GatewayError | undefined): value is GatewayError => typeof value === "object"
 
 /** Ids of calls whose callers name none: unique among processes by their beginning, within one by counting. A random one each would cost ten times as much. */
@@ -93,8 +95,16 @@ const maxDiscardFactor = 4
 /** Creates the server; it does not listen yet. */
 export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
   const open = new Set<Fiber.Fiber<unknown>>()
+  /** Requests that have been accepted and whose bodies are still coming. */
+  const arriving = new Set<IncomingMessage>()
   const waiting: Array<() => void> = []
   let draining = false
+  /** The gateway has stopped waiting: nothing begins any more. */
+  let over = false
+
+  const rest = (): void => {
+    if (open.size + arriving.size === 0) for (const resume of waiting.splice(0)) resume()
+  }
 
   const turnAway = (request: IncomingMessage, response: ServerResponse, api: Api, error: GatewayError): void => {
     const id = requestIdOf(request.headers) ?? newId()
@@ -131,7 +141,7 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
     response.on("close", () => {
       if (!response.writableFinished) fiber.interruptUnsafe()
       open.delete(fiber)
-      if (open.size === 0) for (const resume of waiting.splice(0)) resume()
+      rest()
     })
   }
 
@@ -158,9 +168,7 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
       turnAway(request, response, api, refuse("method_not_allowed", `${request.method} is not taken here: POST a request`))
       return
     }
-    const refused = draining
-      ? refuse("shutting_down", "the gateway is shutting down", { retryAfterMillis: 1_000 })
-      : checkBody(request.headers, options.maxBodyBytes)
+    const refused = draining ? stopping : checkBody(request.headers, options.maxBodyBytes)
     if (refused !== undefined) {
       turnAway(request, response, api, refused)
       return
@@ -188,9 +196,18 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
       request.off("end", end)
       turnAway(request, response, api, tooLarge(options.maxBodyBytes))
     }
-    const end = (): void => start(request, response, api, secret, concat(chunks))
+    const end = (): void => {
+      arriving.delete(request)
+      if (over) turnAway(request, response, api, stopping)
+      else start(request, response, api, secret, concat(chunks))
+      rest()
+    }
+    arriving.add(request)
     request.on("data", take)
     request.on("end", end)
+    request.on("close", () => {
+      if (arriving.delete(request)) rest()
+    })
     // A body that is cut off has no call and nobody to answer.
     request.on("error", () => {})
   }
@@ -238,14 +255,15 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()))
       server.closeIdleConnections()
       let timer: NodeJS.Timeout | undefined
-      if (open.size > 0) {
+      if (open.size + arriving.size > 0) {
         const late = new Promise<void>((resolve) => {
           timer = setTimeout(resolve, millis)
         })
         await Promise.race([new Promise<void>((resolve) => void waiting.push(resolve)), late])
         clearTimeout(timer)
       }
-      const left = open.size
+      over = true
+      const left = open.size + arriving.size
       for (const fiber of open) fiber.interruptUnsafe()
       // Answers that are written but not yet flushed go out; a connection that is kept alive does not keep us.
       server.closeIdleConnections()

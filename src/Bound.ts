@@ -107,6 +107,13 @@ const dearest = (price: Price, inputTokens: number): { readonly input: number; r
   return { input, output }
 }
 
+/** The most tokens that one answer can have: the caller's maximum, where it is one, within the target's; undefined where neither is known. */
+export const longestAnswer = (ask: Ask, target: Pick<Target, "maxOutputTokens">): number | undefined => {
+  const limit = ask.maxOutputTokens()
+  const asked = limit !== null && limit > 0 && Number.isSafeInteger(limit) ? limit : undefined
+  return asked === undefined ? target.maxOutputTokens : Math.min(asked, target.maxOutputTokens ?? asked)
+}
+
 /** The most that `ask` can cost on `target`. */
 export const boundOf = (ask: Ask, target: Target): Bound | Unbounded => {
   const { name, price } = target
@@ -127,9 +134,7 @@ export const boundOf = (ask: Ask, target: Target): Bound | Unbounded => {
       `how many tokens ${named[media]} may count on \`${name}\` is not known: expected its target to declare \`mediaTokens.${media}\``
     )
   }
-  const limit = ask.maxOutputTokens()
-  const asked = limit !== null && limit > 0 && Number.isSafeInteger(limit) ? limit : undefined
-  const outputTokens = asked === undefined ? target.maxOutputTokens : Math.min(asked, target.maxOutputTokens ?? asked)
+  const outputTokens = longestAnswer(ask, target)
   if (outputTokens === undefined) {
     return unbounded(
       "unbounded_request",

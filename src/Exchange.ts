@@ -43,11 +43,14 @@ const sweepEvery = "10 millis"
 /** How long a provider may keep its connection open after it has said that its stream is over. */
 const lingerMillis = 1_000
 
+/** Statuses with which somebody gives up waiting for a model that may still be answering. */
+const givenUp: ReadonlySet<number> = new Set([408, 499, 504, 524])
+
 /**
- * Whether an error answer costs nothing. An error inside a success may have cost something; so may a prompt that a filter has looked at, and a request that the
- * provider gave up (Azure OpenAI bills both).
+ * Whether an error answer costs nothing. An error inside a success may have cost something; so may a prompt that a filter has looked at, and a request that was
+ * given up (Azure OpenAI bills both).
  */
-const isFree = (status: number, failure: Failure): boolean => status >= 300 && status !== 408 && failure.class !== "content-filter"
+const isFree = (status: number, failure: Failure): boolean => status >= 300 && !givenUp.has(status) && failure.class !== "content-filter"
 
 /** One request to a provider and its answer on the way to the caller. */
 class OpenTransfer implements Transfer, UpstreamSink {

@@ -100,7 +100,17 @@ export const explain = (compiled: Compiled, source: FactSource): ReadonlyArray<s
   const told: Told = {
     decision,
     grant: compiled.grants(caller.class),
-    reserve: (target, indent) => (bindings.length === 0 ? [] : boundLines(boundOf(ask, target), indent))
+    reserve: (target, indent) => {
+      if (bindings.length === 0) return []
+      const bound = boundOf(ask, target)
+      const spent = bindings.find(
+        ({ budget, limitNanoDollars }) =>
+          bound._tag === "Bound" && limitNanoDollars - standing(caller, budget).spentNanoDollars < bound.nanoDollars
+      )
+      const refused =
+        spent === undefined ? [] : [`${indent}which budget ${spent.budget} cannot cover: rejected, with 402 if nothing else is left`]
+      return [...boundLines(bound, indent), ...refused]
+    }
   }
   return [
     `policy    ${compiled.policy.name} ${compiled.hash.slice(0, 12)}`,

@@ -183,6 +183,8 @@ export const make = (compiled: Compiled, traffic: Traffic, options: Options): Si
   }
 
   let ahead: Row | undefined
+  /** When the latest call began. */
+  let lastAt = 0
   const schedule = (): void => {
     const row = traffic.next()
     if (row === undefined || "_tag" in row) {
@@ -195,6 +197,7 @@ export const make = (compiled: Compiled, traffic: Traffic, options: Options): Si
   }
   const arrive = (): void => {
     const row = ahead!
+    lastAt = row.at
     const number = begun++
     const key = callers.keyOf(row, number)
     time.fork(pipeline!.run(new Arrival(number, row, key, callers.modelOf(row, key))))
@@ -234,7 +237,6 @@ export const make = (compiled: Compiled, traffic: Traffic, options: Options): Si
         "so the pipeline waits for a Promise, or for something that nobody completes"
     })
 
-  let lastAt = 0
   const runUnsafe = (steps: number): "more" | "done" => {
     if (done) return "done"
     try {
@@ -242,8 +244,7 @@ export const make = (compiled: Compiled, traffic: Traffic, options: Options): Si
       check()
       const stopped = time.run({ steps, enough })
       check()
-      if (!exhausted) lastAt = time.now()
-      else if (time.now() - lastAt > patienceMicros) stuck("only timers are left")
+      if (exhausted && begun > ended && time.now() - lastAt > patienceMicros) stuck("only timers are left")
       if (stopped === "more") return "more"
       if (stopped === "idle" && !enough()) stuck("nothing is left to happen")
       finish()

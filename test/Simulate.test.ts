@@ -385,3 +385,13 @@ describe("make", () => {
     assert.strictEqual(start(steady(1, 1), Date.UTC(2025, 0, 1)), "2025-01-01T00:00:00Z")
   })
 })
+
+describe("traffic with days between its calls", () => {
+  it("comes to its end, however few they are", async () => {
+    const day = 86_400_000
+    const lines = steady(12, 10 * day, () => ({ model: "mini", inputTokens: 10, outputTokens: 10 }))
+    const { budgets, partial, total } = await ran(policy, lines)
+    assert.deepStrictEqual([partial, total.measured.calls], [false, 12])
+    assert.isAbove(budgets.length, 3, "months begin and end")
+  })
+})

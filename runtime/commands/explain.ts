@@ -57,7 +57,7 @@ const standingOf = ({ budgets, policy }: Compiled, spent: Readonly<Record<string
     if (!/^\d+(\.\d+)?$/.test(text))
       return Effect.fail(new NotInPolicy({ why: `--spent ${name}=${text}: expected dollars, such as ${name}=150.5` }))
   }
-  return Effect.succeed(standingOver(budgets, ({ budget }) => Math.round(Number(spent[budget] ?? 0) * 1e9)))
+  return Effect.succeed(standingOver(budgets, ({ budget }) => Math.round(Number(Object.hasOwn(spent, budget) ? spent[budget] : 0) * 1e9)))
 }
 
 export const explain = Command.make(

@@ -196,8 +196,13 @@ const reloads = (
           refused = true
           for (const line of judged.lines) tell(line)
           yield* setMocks(next).pipe(Effect.tapError(() => Effect.sync(() => tell(`\nRELOAD FAILED, ${kept}:`))))
+          yield* gateway.exchange(next).pipe(
+            Effect.tapError(() => {
+              tell(`\nRELOAD FAILED, ${kept}:`)
+              return Effect.ignore(setMocks(gateway.compiled()))
+            })
+          )
           refused = false
-          yield* gateway.exchange(next).pipe(Effect.tapError(() => Effect.sync(() => tell(`\nRELOAD FAILED, ${kept}:`))))
           warnOfMissingKeys(next)
           tell(`reloaded ${describe(judged.file, next)}`)
         }).pipe(Effect.catch((error) => Effect.sync(() => tell(error.message))))

@@ -1,6 +1,7 @@
 /**
  * `turnout simulate`: traffic through a policy over virtual time, without sending anything.
  */
+import { text } from "node:stream/consumers"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -69,7 +70,9 @@ const prepare = (built: Compiled, given: Given) =>
     const modelFile = given.model === undefined ? assumption : yield* orFail(loadModel(given.model, built.policy))
     const who = yield* orFail(callers(built, seed, { as, ask }))
     const startAt = yield* orFail(momentOf(start))
-    const lines = yield* orFail(Result.mapError(openLines(file), (why) => `cannot read the traffic \`${file}\`: ${why}`))
+    // A pipe that is slow to begin says so, where it is read synchronously, with an error.
+    const stdin = file === "-" ? yield* Effect.promise(() => text(process.stdin)) : ""
+    const lines = yield* orFail(Result.mapError(openLines(file, stdin), (why) => `cannot read the traffic \`${file}\`: ${why}`))
     const traffic = repeated(() => open(lines.lines(), { keys: who.keys }), calls)
     if ("_tag" in traffic) return yield* new BadInput({ why: `${file}:${traffic.line}: ${traffic.message}` })
     const startMillis = startAt ?? traffic.startMillis ?? usualStart

@@ -44,10 +44,10 @@ const causes: Readonly<Record<string, string>> = {
   EACCES: "this process may not read it"
 }
 
-/** Opens `file`, or standard input for `-`; a failure says why not. What goes wrong in the middle of reading is thrown. */
-export const openLines = (file: string): Result.Result<LineFile, string> => {
+/** Opens `file`, or `stdin`, which has been read, for `-`; a failure says why not. What goes wrong in the middle of reading is thrown. */
+export const openLines = (file: string, stdin = ""): Result.Result<LineFile, string> => {
   try {
-    if (file === "-") return Result.succeed(whole(readFileSync(0, "utf8")))
+    if (file === "-") return Result.succeed(whole(stdin))
     const stat = statSync(file)
     if (stat.isDirectory()) return Result.fail(causes["EISDIR"]!)
     if (!stat.isFile()) return Result.succeed(whole(readFileSync(file, "utf8")))

@@ -14,18 +14,24 @@ import { regionOf } from "../Target.ts"
 /** A caller as far as the policy knows it: what its facts are for certain. */
 type Subject = ReadonlyMap<string, FactValue>
 
+/** How a class stands with the budgets that it does not spend from. */
+const outside = (policy: Policy, name: string): ReadonlyArray<readonly [string, FactValue]> =>
+  Object.entries(policy.budgets)
+    .filter(([budget]) => !policy.classes[name]!.within.includes(budget))
+    .flatMap(([budget, { limit }]) => [
+      [`budget.${budget}.spent`, 0],
+      [`budget.${budget}.usedRatio`, 0],
+      [`budget.${budget}.remaining`, limit.usd]
+    ])
+
 /** The callers of a class: its keys; where it has none, anybody of the class. */
 const subjectsOf = (policy: Policy, name: string): ReadonlyArray<Subject> => {
+  const common: ReadonlyArray<readonly [string, FactValue]> = [["caller.class", name], ...outside(policy, name)]
   const keys = Object.entries(policy.keys).filter(([, key]) => key.class === name)
-  if (keys.length === 0) return [new Map([["caller.class", name]])]
+  if (keys.length === 0) return [new Map(common)]
   return keys.map(
     ([key, { team }]) =>
-      new Map<string, FactValue>([
-        ["caller.class", name],
-        ["caller.key", key],
-        ["caller.team", team ?? null],
-        ["caller.organisation", null]
-      ])
+      new Map<string, FactValue>([...common, ["caller.key", key], ["caller.team", team ?? null], ["caller.organisation", null]])
   )
 }
 
@@ -85,7 +91,8 @@ const checkClasses = (policy: Policy, found: Found): void => {
         found("warning", ["classes", name, "regions", i], "unknown-region", `nothing is served in \`${region}\``, fix)
       }
     }
-    const used = name === local.class ? Object.keys(policy.keys).length === 0 : Object.values(policy.keys).some((key) => key.class === name)
+    const used =
+      Object.values(policy.keys).some((key) => key.class === name) || (name === local.class && Object.keys(policy.keys).length === 0)
     if (!used) found("warning", ["classes", name], "class-without-keys", `no key is of class \`${name}\``)
   }
 }
@@ -175,8 +182,41 @@ const checkReach = (policy: Policy, found: Found): void => {
   }
 }
 
+/** Says of a class that may use nothing, where nothing else has been said of it: a route with `asked()` shows no lack. */
+const checkEmpty = (policy: Policy, found: Found): void => {
+  const grants = makeGrants(policy)
+  for (const name of Object.keys(policy.classes)) {
+    const grant = grants(name)
+    const targets = Object.entries(policy.targets).map(([target, spec]) => ({
+      name: target,
+      declared: true,
+      provider: spec.provider,
+      region: regionOf(policy, spec)
+    }))
+    const open = Object.entries(policy.providers)
+      .filter(([, provider]) => provider.open)
+      .map(([provider, { region = null }]) => ({ name: provider, declared: false, provider, region }))
+    if ([...targets, ...open].some((target) => grant(target) === undefined)) continue
+    found(
+      "error",
+      ["classes", name],
+      "class-reaches-nothing",
+      `class \`${name}\` may use nothing: of what \`may\` names, \`providers\` and \`regions\` leave no target`,
+      "grant it a target, or leave the class out"
+    )
+  }
+}
+
 export const checkCallers = (policy: Policy, found: Found): void => {
-  checkKeys(policy, found)
-  checkClasses(policy, found)
-  checkReach(policy, found)
+  const spokenOf = new Set<string>()
+  const noting: Found = (level, path, code, message, fix) => {
+    for (const name of Object.keys(policy.classes)) if (path[1] === name || message.includes(`class \`${name}\``)) spokenOf.add(name)
+    found(level, path, code, message, fix)
+  }
+  checkKeys(policy, noting)
+  checkClasses(policy, noting)
+  checkReach(policy, noting)
+  checkEmpty(policy, (level, path, code, message, fix) => {
+    if (!spokenOf.has(String(path[1]))) found(level, path, code, message, fix)
+  })
 }

@@ -2,6 +2,7 @@
  * A call as the request that a target is sent: patched bytes where it speaks the caller's dialect, an encoded `Conversation` where it does not.
  */
 import * as Result from "effect/Result"
+import { longestAnswer } from "../Bound.ts"
 import type { Call } from "../Call.ts"
 import type { BadField, Loss } from "../Dialect.ts"
 import type { Conversation } from "../Conversation.ts"
@@ -50,20 +51,30 @@ export const wantsUsage = (call: Call): boolean => {
   return typeof options === "object" && options !== null && (options as { readonly include_usage?: unknown }).include_usage === true
 }
 
+/** The names under which a request says how long its answer may be. A host that knows one of them may take no notice of the other. */
+const maximums = ["max_completion_tokens", "max_tokens"] as const
+
+/** What makes the answer no longer than what is reserved for it, by whichever name the host goes. */
+const maximumsFor = ({ ask, parsed }: Call, target: Target): ReadonlyArray<Change> => {
+  const most = longestAnswer(ask, target)
+  // INVARIANT: without one nothing was reserved, and nothing is sent.
+  if (most === undefined) return []
+  const json = String(most)
+  const named = maximums.filter((key) => (parsed.json[key] ?? null) !== null)
+  const changes = named.flatMap((key) => {
+    const value = parsed.json[key]
+    return typeof value === "number" && Number.isSafeInteger(value) && value > 0 && value <= most ? [] : [{ key, json }]
+  })
+  // OpenAI refuses both names at once, and goes by either; a host of the older name may not know the newer.
+  const missing = named.length === 0 || (target.maxTokensField === "max_tokens" && !named.includes("max_tokens"))
+  return missing ? [...changes, { key: target.maxTokensField, json }] : changes
+}
+
 /** The changes that forwarding makes to the caller's bytes: the model's name, a maximum that a budget needs, and the request for usage at the end of a stream. */
 export const changesFor = (call: Call, target: Target): ReadonlyArray<Change> => {
   const changes: Array<Change> = []
   if (call.ask.model !== target.model) changes.push({ key: "model", json: JSON.stringify(target.model) })
-  // What is reserved for an answer must bind it; a host that knows one of the two names of a maximum may take no notice of the other.
-  if (call.bindings.length > 0) {
-    const asked = call.ask.maxOutputTokens()
-    const most = asked === null ? target.maxOutputTokens : Math.min(asked, target.maxOutputTokens ?? asked)
-    if (
-      most !== undefined &&
-      (asked === null || (target.maxTokensField === "max_tokens" && !Object.hasOwn(call.parsed.json, "max_tokens")))
-    )
-      changes.push({ key: target.maxTokensField, json: String(most) })
-  }
+  if (call.bindings.length > 0) changes.push(...maximumsFor(call, target))
   if (call.ask.stream && target.reportsStreamUsage && !wantsUsage(call)) {
     const options = call.parsed.json["stream_options"]
     changes.push({ key: "stream_options", json: JSON.stringify({ ...(typeof options === "object" ? options : {}), include_usage: true }) })

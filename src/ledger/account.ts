@@ -29,6 +29,9 @@ export class State {
   /** Whether it is the account of its budget and scope that calls come to now. Another gives back all that is not reserved. */
   current = false
 
+  /** Its window has ended, as far as anybody knows: it can be forgotten once nothing is open on it. */
+  ended = false
+
   /** The limit as the latest reservation had it. */
   limit = 0
   /** 1 % of the limit. */

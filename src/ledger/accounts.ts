@@ -70,11 +70,12 @@ export class Accounts {
     let state = this.#aside.get(key)
     if (state === undefined) state = new State(key, { budget, scope, window: window.name }, every, window, undefined)
     else this.#aside.delete(key)
+    state.ended = false
     let scopes = this.#current.get(budget)
     if (scopes === undefined) this.#current.set(budget, (scopes = new Map()))
     const before = scopes.get(scope)
     scopes.set(scope, state)
-    if (before !== undefined) this.#retire(before)
+    if (before !== undefined) this.#retire(before, time)
     state.current = true
     state.relimit(limitNanoDollars)
     this.#sweepAt = Math.min(this.#sweepAt, state.until)
@@ -89,19 +90,23 @@ export class Accounts {
         if (state.until > time) this.#sweepAt = Math.min(this.#sweepAt, state.until)
         else {
           scopes.delete(scope)
-          this.#retire(state)
+          this.#retire(state, time)
         }
       }
       if (scopes.size === 0) this.#current.delete(budget)
     }
     for (const [key, state] of this.#aside) {
       if (state.until > time) this.#sweepAt = Math.min(this.#sweepAt, state.until)
-      else if (state.idle()) this.#aside.delete(key)
+      else {
+        state.ended = true
+        if (state.idle()) this.#aside.delete(key)
+      }
     }
   }
 
-  #retire(state: State): void {
+  #retire(state: State, time: number): void {
     state.current = false
+    state.ended = time >= state.until
     this.#aside.set(state.key, state)
     this.trim(state)
   }
@@ -120,12 +125,12 @@ export class Accounts {
     if (state.drawing) state.since += bookedNanoDollars
     if (settledNanoDollars !== 0 || bookedNanoDollars !== 0)
       this.#store.post({ account: state.account, settledNanoDollars, bookedNanoDollars })
-    if (!state.current && state.idle() && this.#aside.get(state.key) === state) this.#aside.delete(state.key)
+    if (state.ended && state.idle() && this.#aside.get(state.key) === state) this.#aside.delete(state.key)
   }
 
   /** Gives back all that is not reserved. */
   end(): void {
-    for (const scopes of this.#current.values()) for (const state of scopes.values()) this.#retire(state)
+    for (const scopes of this.#current.values()) for (const state of scopes.values()) this.#retire(state, Infinity)
     this.#current.clear()
     for (const state of this.#aside.values()) this.trim(state)
   }

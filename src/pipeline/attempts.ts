@@ -53,7 +53,8 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
     { failure, unbilled, usage }: Outcome,
     target: Target
   ): Pick<Attempted, "nanoDollars" | "estimated"> => {
-    const cost = usage === undefined ? undefined : costOf(target.price, usage)
+    // Usage that counts nothing tells nothing: a host may use other names.
+    const cost = usage === undefined || usage.inputTokens + usage.outputTokens === 0 ? undefined : costOf(target.price, usage)
     if (held === undefined) return { nanoDollars: unbilled ? 0 : cost, estimated: false }
     if (unbilled) {
       ledger.release(held)

@@ -143,7 +143,8 @@ export class Budgets {
           while (account.steps.length <= step) account.steps.push(0)
           account.steps[step]! += nanoDollars
           marks.forEach((mark, i) => {
-            if (account.settledNanoDollars >= mark * account.binding.limitNanoDollars) account.crossed[i] ??= now
+            if (account.settledNanoDollars > 0 && account.settledNanoDollars >= mark * account.binding.limitNanoDollars)
+              account.crossed[i] ??= now
           })
         }
       },

@@ -20,7 +20,12 @@ const optional = Schema.optionalKey
 /** One request of JSONL traffic. */
 export const Fields = Schema.Struct({
   /** An ISO time, or milliseconds since the start; all rows alike. */
-  time: Schema.Union([Schema.String, Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0, { expected: "milliseconds since the start" }))]),
+  time: Schema.Union([
+    Schema.String,
+    Schema.Finite.check(
+      Schema.isBetween({ minimum: 0, maximum: 3_155_760_000_000 }, { expected: "milliseconds since the start, a hundred years at most" })
+    )
+  ]),
   /** The name of the caller's key. */
   key: optional(Schema.NonEmptyString),
   /** The model that the caller asks for. */

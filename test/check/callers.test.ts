@@ -298,3 +298,49 @@ describe("a class and its routes", () => {
     )
   })
 })
+
+table("a class to which nothing is left", {
+  "nothing is named": [
+    { ...base, ...eng([]) },
+    [
+      "error",
+      "class-reaches-nothing",
+      "classes.eng",
+      "class `eng` may use nothing: of what `may` names, `providers` and `regions` leave no target",
+      "grant it a target, or leave the class out"
+    ]
+  ],
+  "what is named is at another provider": [
+    { ...base, ...eng(["mini"], { providers: ["eu"] }) },
+    [
+      "error",
+      "class-reaches-nothing",
+      "classes.eng",
+      "class `eng` may use nothing: of what `may` names, `providers` and `regions` leave no target",
+      "grant it a target, or leave the class out"
+    ]
+  ],
+  "open models are enough": [{ ...base, ...eng(["router/*"]) }]
+})
+
+describe("a condition on a budget", () => {
+  it("keeps a class out that does not spend from it", () => {
+    const price = { input: { usd: 1 }, output: { usd: 1 } }
+    const { findings } = check({
+      ...base,
+      targets: {
+        mini: { provider: "openai", model: "m", price, maxOutputTokens: 10 },
+        big: { provider: "openai", model: "b", price, maxOutputTokens: 10 }
+      },
+      budgets: { team: { per: "class", limit: { usd: 5 }, every: "day" } },
+      classes: { eng: { may: ["mini"], within: ["team"] }, other: { may: ["big"] } },
+      keys: { alice: key("alice"), bob: key("bob", { class: "other" }) },
+      routes: [
+        { name: "thrift", when: { ">=": [{ var: "budget.team.usedRatio" }, 0.9] }, to: "mini" },
+        { name: "low", when: { "<": [{ var: "budget.team.remaining" }, 1] }, to: "mini" },
+        { name: "default", to: { _tag: "Asked" } }
+      ]
+    })
+    assert.deepStrictEqual(rowsOf(findings), [])
+  })
+})

@@ -9,6 +9,7 @@ import {
   chunks,
   completion,
   cutStream,
+  dial,
   directory,
   json,
   ledgerDirectory,
@@ -116,6 +117,9 @@ describe("an attempt is charged", () => {
     const usageless = json({ ...completion("yes"), usage: null })
     for (const [name, script, more] of [
       ["no usage", usageless, {}],
+      ["usage without counts", json({ ...completion("yes"), usage: {} }), {}],
+      ["usage under other names", json({ ...completion("yes"), usage: { input_tokens: 1_000, output_tokens: 1_000 } }), {}],
+      ["given up on the way", refusal(504, {}), {}],
       ["reset", reset, {}],
       ["cut", cutStream(opening + chunks("half")[1]!), { stream: true }],
       ["not JSON", body("{"), {}]
@@ -193,6 +197,59 @@ describe("a budget", () => {
     ])
     const reserved = await Promise.all([0, 1].map(async (n) => (await gateway.line(n)).attempts![0]!.reserved_nano_dollars!))
     assert.strictEqual(reserved[0]! - reserved[1]!, (maxOutputTokens - 5) * 100_000)
+  })
+
+  it("holds an answer to what is reserved for it, whatever maximum the caller names and under which name", async () => {
+    const { gateway, upstream } = await one(json(completion("yes")))
+    const cases: ReadonlyArray<readonly [asked: Readonly<Record<string, unknown>>, older: unknown, newer: unknown]> = [
+      [{ max_tokens: 5_000 }, maxOutputTokens, undefined],
+      [{ max_completion_tokens: 5_000 }, undefined, maxOutputTokens],
+      [{ max_tokens: 7, max_completion_tokens: 9_000 }, 7, maxOutputTokens],
+      [{ max_tokens: -1 }, maxOutputTokens, undefined],
+      [{ max_tokens: 0 }, maxOutputTokens, undefined],
+      [{ max_tokens: 50.5 }, maxOutputTokens, undefined],
+      [{ max_tokens: "5000" }, maxOutputTokens, undefined],
+      [{ max_tokens: null }, null, maxOutputTokens]
+    ]
+    for (const [asked] of cases) assert.strictEqual((await ask(gateway, asked)).status, 200)
+    assert.deepStrictEqual(
+      upstream.heard.map(({ json }) => [json["max_tokens"], json["max_completion_tokens"]]),
+      cases.map(([, older, newer]) => [older, newer])
+    )
+    const lines = await Promise.all(cases.map((_, i) => gateway.line(i)))
+    for (const { attempts } of lines) assert.isAtLeast(attempts![0]!.reserved_nano_dollars!, maxOutputTokens * 100_000)
+  })
+
+  it("says so to a host that may know only the older name of a maximum", async () => {
+    const upstream = await startUpstream(json(completion("yes")))
+    const policy = policyOf({ one: upstream }, "one", dollar)
+    const gateway = await startGateway({ ...policy, providers: { one: { ...policy.providers["one"]!, dialect: "mistral" } } }, { secrets })
+    await ask(gateway, { max_completion_tokens: 6 })
+    await ask(gateway, { max_completion_tokens: 6_000 })
+    assert.deepStrictEqual(
+      upstream.heard.map(({ json }) => [json["max_tokens"], json["max_completion_tokens"]]),
+      [
+        [6, 6],
+        [maxOutputTokens, maxOutputTokens]
+      ]
+    )
+  })
+
+  it("is a fact that a reload does not forget", async () => {
+    const upstream = await startUpstream(json(completion("yes")))
+    const routes = [
+      { name: "spent", when: { ">": [{ var: "budget.team.usedRatio" }, 0] }, to: "one" },
+      { name: "fresh", to: "one" }
+    ] as const
+    const policy = (every: "day" | "month") =>
+      policyOf({ one: upstream }, "one", dollar, { budgets: { team: { per: "class", limit: usd(dollar), every } }, routes })
+    const gateway = await startGateway(policy("day"), { secrets })
+    const taken: Array<unknown> = []
+    for (const every of ["day", "month", "day"] as const) {
+      await gateway.exchange(policy(every))
+      for (let i = 0; i < 2; i++) taken.push((await ask(gateway)).headers["x-turnout-route"])
+    }
+    assert.deepStrictEqual(taken, ["fresh", "spent", "fresh", "spent", "spent", "spent"])
   })
 
   it("refuses with its name, what is left, what was needed, and when it starts anew; and does so no longer then", async () => {
@@ -327,6 +384,47 @@ describe("what is spent", () => {
       await ask(gateway)
     })
     await run(async (gateway) => assert.strictEqual(await leftOf(gateway), dollar - 4 * cost))
+  })
+
+  it("counts a call whose body was still coming when the gateway was told to stop", async () => {
+    const upstream = await startUpstream(json(completion("yes")))
+    const data = ledgerDirectory()
+    const policy = policyOf({ one: upstream }, "one", dollar)
+    const gateway = await startGateway(policy, { secrets, data, drainMillis: 10_000 })
+    const body = asking()
+    const { socket, text } = await dial(gateway)
+    socket.write(
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: ${alice.authorization}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
+    )
+    // Answered after it: so the request before it has been accepted.
+    await send(gateway, { method: "GET", path: "/healthz" })
+    const stopped = gateway.stop()
+    socket.write(body)
+    await stopped
+    assert.match(text(), /^HTTP\/1\.1 200 /)
+    assert.deepStrictEqual(chargeOf(gateway.lines[0]!), [{ estimated: false, nano_dollars: cost }])
+    assert.notInclude(gateway.said(), "LOST")
+    assert.deepStrictEqual(
+      rows(`${data}/ledger.sqlite`).map(({ booked, settled }) => [booked, settled]),
+      [[cost, cost]]
+    )
+  })
+
+  it("is not added to by a call whose body comes when the gateway has stopped waiting", async () => {
+    const upstream = await startUpstream(json(completion("yes")))
+    const gateway = await startGateway(policyOf({ one: upstream }, "one", dollar), { secrets, drainMillis: 30 })
+    const body = asking()
+    const { socket } = await dial(gateway)
+    socket.write(
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: ${alice.authorization}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n{`
+    )
+    await send(gateway, { method: "GET", path: "/healthz" })
+    const stopped = gateway.stop()
+    await until(() => gateway.said().includes("cut off after"), "the gateway to stop waiting").catch(() => {})
+    socket.write(body.slice(1))
+    await stopped
+    assert.strictEqual(upstream.heard.length, 0)
+    assert.notInclude(gateway.said(), "LOST")
   })
 
   it("has one writer: a second gateway on the same folder is refused", async () => {

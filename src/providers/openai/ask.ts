@@ -8,7 +8,7 @@ import type { Api } from "../../Call.ts"
 import { refuse } from "../../GatewayError.ts"
 import { findEscapedKey, type Scan, scan } from "../../JsonScan.ts"
 import { readUtf8, utf8Length } from "../../Text.ts"
-import { isObject } from "../json.ts"
+import { field, isObject } from "../json.ts"
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -78,19 +78,20 @@ const unread = new Set(
 
 const textTypes = new Set(["text", "input_text", "output_text", "refusal", "thinking", "redacted_thinking", "reasoning"])
 
-/** What a part of a message counts as besides text. One of a kind that is not known counts as a file, so that nothing passes for free. */
-const mediumOf = (part: unknown): keyof Media | undefined => {
-  if (!isObject(part)) return undefined
-  for (const key in part) {
-    const medium = Object.hasOwn(mediaFields, key) ? mediaFields[key] : undefined
-    if (medium !== undefined && part[key] !== null) return medium
-  }
+/**
+ * What a part of a message counts as besides text: everything that its fields name, and what its type names if none does. A kind that is not known counts as a
+ * file, so that nothing passes for free.
+ */
+const mediaOf = (part: unknown): ReadonlyArray<keyof Media> => {
+  if (!isObject(part)) return []
+  const found = Object.keys(part).flatMap((key) => (Object.hasOwn(mediaFields, key) && part[key] !== null ? [mediaFields[key]!] : []))
+  if (found.length > 0) return found
   const { type } = part
-  if (typeof type !== "string" || textTypes.has(type)) return undefined
-  return type.includes("image") ? "images" : type.includes("audio") ? "audio" : "files"
+  if (typeof type !== "string" || textTypes.has(type)) return []
+  return [type.includes("image") ? "images" : type.includes("audio") ? "audio" : "files"]
 }
 
-/** Fields with which a provider bills more than tokens, or other tokens; null, false, "off" and an empty list ask for nothing. */
+/** Fields with which a provider bills more than tokens, or other tokens; null, false and an empty list ask for nothing. */
 const billedFields = [
   // Searches, billed by the search: OpenAI, xAI, OpenRouter (which also bills the reading of PDFs there).
   "web_search_options",
@@ -101,6 +102,8 @@ const billedFields = [
   "route",
   "provider",
   "preset",
+  // Answers that are made and thrown away.
+  "best_of",
   // What is predicted and does not come is billed as output on top, and OpenAI takes no maximum beside it.
   "prediction",
   // Spoken answers have their own prices.
@@ -117,11 +120,7 @@ const billedFields = [
 const usualTiers = new Set(["auto", "default", "flex", "on_demand", "standard", "standard_only"])
 
 const asksNothing = (value: unknown): boolean =>
-  value === undefined ||
-  value === null ||
-  value === false ||
-  (Array.isArray(value) && value.length === 0) ||
-  (isObject(value) && value["mode"] === "off")
+  value === undefined || value === null || value === false || (Array.isArray(value) && value.length === 0)
 
 const isFinite = (value: unknown): value is number => Number.isFinite(value)
 
@@ -218,8 +217,7 @@ class ChatAsk implements Ask {
     for (const message of list(this.#body["messages"])) {
       if (!isObject(message)) continue
       for (const part of isObject(message["content"]) ? [message["content"]] : list(message["content"])) {
-        const medium = mediumOf(part)
-        if (medium !== undefined) found[medium]++
+        for (const medium of mediaOf(part)) found[medium]++
       }
       // An earlier answer that was spoken, by its id; pictures that an earlier answer drew.
       if (isObject(message["audio"])) found.audio++
@@ -230,7 +228,9 @@ class ChatAsk implements Ask {
 
   extras(): ReadonlyArray<string> {
     const body = this.#body
-    const found = billedFields.filter((name) => !asksNothing(body[name]))
+    const found = billedFields.filter(
+      (name) => !asksNothing(body[name]) && !(name === "search_parameters" && field(body[name], "mode") === "off")
+    )
     const tier = body["service_tier"]
     if (tier !== undefined && tier !== null && !usualTiers.has(String(tier))) found.push("service_tier")
     const { modalities } = body
