@@ -508,7 +508,9 @@ const withRights = (policy: PolicyEncoded, raw: RawRights, loose: boolean): Poli
 
   const classes: Record<string, ClassEncoded> = {}
   for (const [i, { may, name, need, providers, regions, within }] of raw.classes.entries()) {
-    const needs = loose ? [] : policy.routes.flatMap(({ to }) => needed(to, need))
+    const wanted = loose ? [] : policy.routes.flatMap(({ to }) => needed(to, need))
+    // Every class may use something.
+    const needs = loose || wanted.length > 0 ? wanted : Object.keys(targets).slice(0, 1)
     const wishes = [...subset(Object.keys(targets), may), ...(may % 3 === 0 ? ["router/*"] : [])]
     const known = needs.map(regionOf)
     // Every budget binds somebody: the first class spends from whatever no other does.
