@@ -24,6 +24,15 @@ export interface Finding {
 const child = (value: unknown, key: PropertyKey): unknown =>
   typeof value === "object" && value !== null && Object.hasOwn(value, key) ? (value as Record<PropertyKey, unknown>)[key] : undefined
 
+/** What lies at `path`; undefined where nothing does. */
+export const valueAt = (json: unknown, path: Path): unknown => path.reduce(child, json)
+
+/** A value as a message shows it: its JSON, not too long. */
+export const shown = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? "nothing"
+  return `\`${text.length > 60 ? `${text.slice(0, 57)}...` : text}\``
+}
+
 const tagOf = (value: unknown): unknown => child(value, "_tag")
 
 /** Renders `path` as the author wrote it: `of` and `arms` disappear behind the name of their construct. */

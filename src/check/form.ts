@@ -4,22 +4,10 @@
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { Found } from "../Check.ts"
-import { type Path, placeOf } from "../Finding.ts"
+import { type Path, placeOf, shown, valueAt } from "../Finding.ts"
 import { didYouMean } from "../Suggest.ts"
 
 const strategies = ["Send", "Asked", "Deny", "First", "Split", "When", "Within"]
-
-const at = (json: unknown, path: Path): unknown =>
-  path.reduce<unknown>(
-    (value, key) =>
-      typeof value === "object" && value !== null && Object.hasOwn(value, key) ? (value as Record<PropertyKey, unknown>)[key] : undefined,
-    json
-  )
-
-const shown = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? "nothing"
-  return `\`${text.length > 60 ? `${text.slice(0, 57)}...` : text}\``
-}
 
 /** Where the name of a variable or a hash belongs stands at times the secret itself, and in an address a password; findings end up in logs. */
 const mayBeSecret = (path: Path, value: unknown): boolean =>
@@ -30,7 +18,7 @@ const mayBeSecret = (path: Path, value: unknown): boolean =>
 /** A key's secret is `env` or `sha256`: where its author has written one of them, what the schema says of the other helps nobody. */
 const ofOtherSecret = (json: unknown, path: Path, unknown: boolean): boolean => {
   if (path.length !== 4 || path[0] !== "keys" || path[2] !== "secret") return false
-  const written = ["env", "sha256"].filter((name) => Object.hasOwn(at(json, path.slice(0, 3)) as object, name))
+  const written = ["env", "sha256"].filter((name) => Object.hasOwn(valueAt(json, path.slice(0, 3)) as object, name))
   return written.length === 1 && unknown === written.includes(String(path[3]))
 }
 
@@ -54,7 +42,7 @@ export const formFindings = (json: unknown, issue: SchemaIssue.Issue, found: Fou
     const path: Path = (segments ?? []).map((segment) => (typeof segment === "object" ? segment.key : segment))
     const key = String(path.at(-1) ?? "")
     const known = fields.get(message)
-    const value = at(json, path)
+    const value = valueAt(json, path)
     if ((known !== undefined || message === "Missing key") && ofOtherSecret(json, path, known !== undefined)) continue
     if (known?.length === 0) {
       // Only a record, whose keys are names, has no fields of its own.

@@ -3,7 +3,7 @@
  */
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
-import type { Path } from "../Finding.ts"
+import { type Path, shown, valueAt } from "../Finding.ts"
 import { didYouMean } from "../Suggest.ts"
 
 /** Something is wrong, and where. */
@@ -14,18 +14,6 @@ export interface Problem {
 }
 
 const marker = "\0"
-
-const at = (json: unknown, path: Path): unknown =>
-  path.reduce<unknown>(
-    (value, key) =>
-      typeof value === "object" && value !== null && Object.hasOwn(value, key) ? (value as Record<PropertyKey, unknown>)[key] : undefined,
-    json
-  )
-
-const shown = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? "nothing"
-  return `\`${text.length > 60 ? `${text.slice(0, 57)}...` : text}\``
-}
 
 /** A name that is none of those that there are, with the nearest. */
 export const unknownName = (kind: string, name: string, names: Iterable<string>): string => {
@@ -50,7 +38,7 @@ export const problemsOf = (json: unknown, issue: SchemaIssue.Issue): ReadonlyArr
       return { path, message: unknownName("field", String(path.at(-1)), message.slice(marker.length).split(",")) }
     }
     if (message === "Missing key") return { path: path.slice(0, -1), message: `\`${String(path.at(-1))}\` is missing` }
-    return { path, message: `${message.replace(/^(Expected )?/, "expected ")}, but found ${shown(at(json, path))}` }
+    return { path, message: `${message.replace(/^(Expected )?/, "expected ")}, but found ${shown(valueAt(json, path))}` }
   })
 }
 

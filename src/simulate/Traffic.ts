@@ -156,6 +156,20 @@ interface Lines {
   readonly at: () => number
 }
 
+/** Gives `first`, which has been read already, and then whatever follows it. */
+const following = (first: Row, lines: Lines, read: (text: string) => Row | TrafficProblem): Traffic["next"] => {
+  let ahead: Row | undefined = first
+  return () => {
+    if (ahead !== undefined) {
+      const row = ahead
+      ahead = undefined
+      return row
+    }
+    const text = lines.next()
+    return text === undefined ? undefined : read(text)
+  }
+}
+
 const linesOf = (source: Iterable<string>): Lines => {
   const iterator = source[Symbol.iterator]()
   let line = 0
@@ -241,20 +255,12 @@ const openJsonl = (first: string, lines: Lines, { keys }: ReadOptions): Traffic 
   // Where the header names no start, the first row does.
   const text = lines.next()
   if (text === undefined) return problem(lines.at(), "there is no request after the header")
-  let ahead: Row | TrafficProblem | undefined = read(text)
-  if ("_tag" in ahead) return ahead
+  const begun = read(text)
+  if ("_tag" in begun) return begun
   return {
     format: "jsonl",
     startMillis: origin === undefined ? undefined : origin / 1_000,
-    next: () => {
-      if (ahead !== undefined) {
-        const row = ahead
-        ahead = undefined
-        return row
-      }
-      const text = lines.next()
-      return text === undefined ? undefined : read(text)
-    }
+    next: following(begun, lines, read)
   }
 }
 
@@ -303,20 +309,12 @@ const openCsv = (first: string, lines: Lines): Traffic | TrafficProblem => {
   }
   const text = lines.next()
   if (text === undefined) return problem(lines.at(), "there is no row after the names of the columns")
-  let ahead: Row | TrafficProblem | undefined = read(text)
-  if ("_tag" in ahead) return ahead
+  const begun = read(text)
+  if ("_tag" in begun) return begun
   return {
     format: "csv",
     startMillis: origin! / 1_000,
-    next: () => {
-      if (ahead !== undefined) {
-        const row = ahead
-        ahead = undefined
-        return row
-      }
-      const text = lines.next()
-      return text === undefined ? undefined : read(text)
-    }
+    next: following(begun, lines, read)
   }
 }
 
