@@ -379,6 +379,38 @@ export default policy({
     assert.strictEqual(await target(cli), "one")
   })
 
+  it("a ledger that cannot be opened leaves the mocks of the policy that goes on", async () => {
+    const ports = await Promise.all(
+      [1, 2].map(async () => {
+        const server = createServer().listen(0, "127.0.0.1")
+        await once(server, "listening")
+        const { port } = server.address() as AddressInfo
+        server.close()
+        await once(server, "close")
+        return port
+      })
+    )
+    const policy = (port: number, more: Partial<PolicyEncoded> = {}): PolicyEncoded => ({
+      name: "kept",
+      providers: { first: { dialect: "openai", baseUrl: `http://127.0.0.1:${port}/v1`, mock: { m: {} } } },
+      targets: { one: { provider: "first", model: "m", price: { input: { usd: 1 }, output: { usd: 1 } }, maxOutputTokens: 10 } },
+      routes: [{ name: "all", to: "one" }],
+      ...more
+    })
+    const data = `${directory({ file: "no folder" })("file")}/data`
+    const { cli, save } = await serving(policy(ports[0]!), "--data", data)
+    assert.strictEqual(await target(cli), "one")
+    save(
+      policy(ports[1]!, {
+        budgets: { day: { per: "class", limit: { usd: 1 }, every: "day" } },
+        classes: { local: { may: ["one"], within: ["day"] } }
+      })
+    )
+    await cli.tells("RELOAD FAILED")
+    await cli.tells("budgets cannot be kept")
+    assert.strictEqual(await target(cli), "one")
+  })
+
   it("an import that is new is watched from then on, and one that is broken until it is mended", async () => {
     const one = await startUpstream(json(completion("Left")))
     const at = directory({ "policy.ts": code(one, "", `"one"`) })
