@@ -1,10 +1,21 @@
 /**
  * The registry: every kind of provider that a policy can name in `dialect`, and how to reach it.
  *
- * An OpenAI-compatible host is one line here. A new dialect is one file under `providers/`, one line here and its fixtures. Provider names appear in
- * this file and in the dialect's own file, nowhere else.
+ * An OpenAI-compatible host is one line here. A new dialect is one file under `providers/`, one line here and its fixtures. What models do is a table under
+ * `models/`. Provider names appear in this file and in their own files there, nowhere else.
  */
 import type { Dialect } from "./Dialect.ts"
+import type { ModelTable } from "./Models.ts"
+import type { VendorClass } from "./Policy.ts"
+import { anthropicModels } from "./models/anthropic.ts"
+import { deepseekModels } from "./models/deepseek.ts"
+import { fireworksModels } from "./models/fireworks.ts"
+import { groqModels } from "./models/groq.ts"
+import { mistralModels } from "./models/mistral.ts"
+import { openaiModels } from "./models/openai.ts"
+import { openrouterModels } from "./models/openrouter.ts"
+import { togetherModels } from "./models/together.ts"
+import { xaiModels } from "./models/xai.ts"
 import { anthropic } from "./providers/anthropic.ts"
 import { openai } from "./providers/openai.ts"
 
@@ -38,6 +49,12 @@ export interface Provider {
   /** Its id in the catalog of list prices (`Catalog.ts`). */
   readonly catalog?: string
   readonly adds: Added
+  /** What its models are known to do, by their names. */
+  readonly models?: ModelTable
+  /** Models that a new policy begins with, a small one and where there is a larger one that too: their prices and limits are known. */
+  readonly starts: readonly [small: string, large?: string]
+  /** What it is to the models that it serves. */
+  readonly vendor: Exclude<VendorClass, "own">
   /** The most tokens that an image can count for a model; undefined, or absent for all of them, where no maximum is documented. */
   readonly imageTokens?: (model: string) => number | undefined
 }
@@ -77,9 +94,11 @@ const openaiImages: ReadonlyArray<readonly [RegExp, number]> = [
 const compatible = (
   catalog: string,
   env: string,
+  starts: Provider["starts"],
   baseUrl?: string,
   maxTokensField: Provider["maxTokensField"] = "max_tokens",
-  adds: Added = hostAdds
+  adds: Added = hostAdds,
+  vendor: Provider["vendor"] = "maker"
 ): Provider => ({
   dialect: openai,
   speaks: "openai",
@@ -87,14 +106,17 @@ const compatible = (
   reportsStreamUsage: true,
   maxTokensField,
   catalog,
+  starts,
   adds,
+  vendor,
   ...(baseUrl === undefined ? {} : { baseUrl })
 })
 
 /** Every kind of provider by the name that policies use. */
 export const providers = {
   openai: {
-    ...compatible("openai", "OPENAI", "https://api.openai.com/v1", "max_completion_tokens", openaiAdds),
+    ...compatible("openai", "OPENAI", ["gpt-5.4-mini", "gpt-5.4"], "https://api.openai.com/v1", "max_completion_tokens", openaiAdds),
+    models: openaiModels,
     imageTokens: (model) => openaiImages.find(([models]) => models.test(model))?.[1]
   },
   anthropic: {
@@ -106,17 +128,73 @@ export const providers = {
     reportsStreamUsage: false,
     maxTokensField: "max_tokens",
     catalog: "anthropic",
+    starts: ["claude-haiku-4-5", "claude-sonnet-5"],
     adds: anthropicAdds,
+    vendor: "maker",
+    models: anthropicModels,
     // The models of the highest resolution; others stop at 1,568 (platform.claude.com, "Vision", "Evaluate image size").
     imageTokens: () => 4_784
   },
-  deepseek: compatible("deepseek", "DEEPSEEK", "https://api.deepseek.com/v1"),
-  fireworks: compatible("fireworks", "FIREWORKS", "https://api.fireworks.ai/inference/v1"),
-  groq: compatible("groq", "GROQ", "https://api.groq.com/openai/v1", "max_completion_tokens"),
-  mistral: compatible("mistral", "MISTRAL", "https://api.mistral.ai/v1"),
-  openrouter: compatible("openrouter", "OPENROUTER", "https://openrouter.ai/api/v1"),
-  together: compatible("together", "TOGETHER", "https://api.together.xyz/v1"),
-  xai: compatible("x-ai", "XAI", "https://api.x.ai/v1", "max_completion_tokens", xaiAdds)
+  deepseek: {
+    ...compatible("deepseek", "DEEPSEEK", ["deepseek-v4-flash", "deepseek-v4-pro"], "https://api.deepseek.com/v1"),
+    models: deepseekModels
+  },
+  fireworks: {
+    ...compatible(
+      "fireworks",
+      "FIREWORKS",
+      ["accounts/fireworks/models/gpt-oss-20b", "accounts/fireworks/models/gpt-oss-120b"],
+      "https://api.fireworks.ai/inference/v1",
+      "max_tokens",
+      hostAdds,
+      "host"
+    ),
+    models: fireworksModels
+  },
+  groq: {
+    ...compatible(
+      "groq",
+      "GROQ",
+      ["openai/gpt-oss-20b", "openai/gpt-oss-120b"],
+      "https://api.groq.com/openai/v1",
+      "max_completion_tokens",
+      hostAdds,
+      "host"
+    ),
+    models: groqModels
+  },
+  mistral: {
+    ...compatible("mistral", "MISTRAL", ["mistral-small-2603", "mistral-large-2512"], "https://api.mistral.ai/v1"),
+    models: mistralModels
+  },
+  openrouter: {
+    ...compatible(
+      "openrouter",
+      "OPENROUTER",
+      ["openai/gpt-5.4-mini", "anthropic/claude-sonnet-5"],
+      "https://openrouter.ai/api/v1",
+      "max_tokens",
+      hostAdds,
+      "router"
+    ),
+    models: openrouterModels
+  },
+  together: {
+    ...compatible(
+      "together",
+      "TOGETHER",
+      ["meta-llama/llama-3.3-70b-instruct-turbo"],
+      "https://api.together.xyz/v1",
+      "max_tokens",
+      hostAdds,
+      "host"
+    ),
+    models: togetherModels
+  },
+  xai: {
+    ...compatible("x-ai", "XAI", ["grok-4.20", "grok-4.5"], "https://api.x.ai/v1", "max_completion_tokens", xaiAdds),
+    models: xaiModels
+  }
 } satisfies Record<string, Provider>
 
 export type ProviderKind = keyof typeof providers
