@@ -13,7 +13,10 @@ export interface Ask {
   readonly messages: () => number
   readonly needsTools: () => boolean
   readonly needsVision: () => boolean
+  /** Whether the answer must keep to a schema; JSON of any kind is less, and more models can do it. */
   readonly needsStructuredOutput: () => boolean
+  /** Whether a format is asked for: a schema, or JSON of any kind. */
+  readonly hasFormat: () => boolean
   readonly needsReasoning: () => boolean
   /** A string field of the body's `metadata` object. */
   readonly metadata: (name: string) => string | null

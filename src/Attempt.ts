@@ -5,7 +5,8 @@
  * failed, and failing is an outcome, never an error. No Promise may live above this seam: a virtual clock cannot see one.
  *
  * The deadline is passed as data and kept by the layer, not wrapped around the attempt as `Effect.timeout`: it bounds the time to the commit only, which
- * just the layer knows, and nesting is then a minimum. Interruption means that the caller has gone; the layer lets go of everything it holds.
+ * just the layer knows, and nesting is then a minimum. Interruption means that the caller has gone, or that
+ * another attempt of its hedge has begun to answer; the layer lets go of everything it holds.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -18,6 +19,11 @@ import type { Target } from "./Target.ts"
 export interface Limits {
   /** Monotonic milliseconds by which the attempt must have committed, or fail with class `timeout`; `Infinity` for no limit. */
   readonly commitBy: number
+  /**
+   * Asked once, in the moment before anything is handed to the caller: false where another attempt of a hedge has begun to answer, and this one lets go of everything and
+   * ends as `cancelled`. Undefined where there is no other.
+   */
+  readonly claim?: (() => boolean) | undefined
 }
 
 export interface Outcome {
@@ -30,6 +36,8 @@ export interface Outcome {
   /** Monotonic milliseconds of the first content. */
   readonly firstTokenAt: number | undefined
   readonly losses: ReadonlyArray<Loss>
+  /** The fields of the request that were changed besides the model's name, and the headers that were added; absent where nothing was. */
+  readonly changed?: ReadonlyArray<string>
   /** It certainly costs nothing: provably not sent, or answered by an error that is not billed. */
   readonly unbilled: boolean
 }

@@ -3,42 +3,72 @@
  *
  * This is not a second language. Whatever is written here could be written in JSON, decodes by the same schema and is judged by the same
  * check; the types only say earlier, and at the word itself, what the check would say. Runs when a policy file is evaluated, in a worker
- * of its own, so it imports nothing that runs but its own folder: `effect` would be most of the time that loading a policy takes.
+ * of its own, so nothing that it imports imports `effect`, which would be most of the time that loading a policy takes.
  */
 import type { KeySecret, PolicyEncoded, Secret, Usd } from "./Policy.ts"
+import type { Naming } from "./authoring/Names.ts"
 import { plain } from "./authoring/Plain.ts"
-import type { PolicySource, Route } from "./authoring/Types.ts"
+import type { Guard, PolicySource, Route, WithGuards } from "./authoring/Types.ts"
 import { wordsFor } from "./authoring/Words.ts"
 
-export { plain } from "./authoring/Plain.ts"
+export { guards, organisation, routes, sections, under } from "./authoring/Composition.ts"
+export type { GuardsOf, RoutesOf, WordsOf } from "./authoring/Composition.ts"
 export type {
-  Arms,
-  Budget,
   BudgetFacts,
-  Built,
   CallerFacts,
-  Checked,
-  Class,
   Condition,
-  FirstOptions,
+  ConditionWords,
   Flag,
-  Key,
-  Mock,
+  HealthFacts,
+  JsonLogic,
   NumberOrAbsent,
   Numeric,
-  OpenModels,
-  PolicySource,
-  Provider,
   RequestFacts,
-  Route,
   Some,
-  SplitOptions,
-  Strategy,
-  Target,
   Text,
   TextOrAbsent,
-  Unit,
+  TimeFacts,
+  Unit
+} from "./authoring/Facts.ts"
+export type { Names, NamesOf, Naming, ProvidersOf, TargetTagsOf } from "./authoring/Names.ts"
+export { plain } from "./authoring/Plain.ts"
+export type {
+  Arm,
+  Arms,
+  Built,
+  FirstOptions,
+  HedgeOptions,
+  On,
+  Overrides,
+  RetryOptions,
+  Sent,
+  SplitOptions,
+  Strategy,
   Words
+} from "./authoring/Strategies.ts"
+export type {
+  Accepted,
+  Budget,
+  Capabilities,
+  Checked,
+  CheckedGuards,
+  Class,
+  EffortLimits,
+  Guard,
+  Key,
+  Layer,
+  Mock,
+  OpenModels,
+  PolicySource,
+  Pool,
+  Provider,
+  Route,
+  Sections,
+  Selector,
+  Target,
+  Timeouts,
+  WithGuards,
+  WriteGuards
 } from "./authoring/Types.ts"
 
 /** An amount in dollars; as a price, dollars for a million tokens. */
@@ -62,22 +92,51 @@ export const sha256 = (hash: string): KeySecret => {
   throw new TypeError("`sha256(…)`: expected 64 hexadecimal digits in lower case, and not the secret")
 }
 
-/** A policy. Every name that `routes` uses is known from the sections before it; the result is plain JSON data. */
+const mapValues = (record: object, change: (value: unknown) => unknown): unknown =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]))
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Pools as the policy language has them: a member with settings is a `send`. */
+const poolsOf = (pools: unknown): unknown =>
+  isObject(pools)
+    ? mapValues(pools, (pool) =>
+        isObject(pool) && "of" in pool && Array.isArray(pool.of) ? { ...pool, of: (pool.of as ReadonlyArray<unknown>).map(memberOf) } : pool
+      )
+    : pools
+const memberOf = (member: unknown): unknown => (isObject(member) && !("_tag" in member) ? { _tag: "Send", ...member } : member)
+
+/** A policy. Every name that `guards` and `routes` use is known from the sections before them; the result is plain JSON data. */
 export const policy = <
   const P,
   const T extends string,
+  const X extends string = never,
   const A extends string = never,
+  const L extends string = never,
   const B extends string = never,
   const C extends string = never,
   const K extends string = never,
+  const G extends string = never,
   const M extends string = never,
   const H extends string = never,
-  const R extends ReadonlyArray<Route<NoInfer<T>>> = ReadonlyArray<Route<NoInfer<T>>>
+  const Y extends string = never,
+  const R extends ReadonlyArray<Route<NoInfer<T>>> = ReadonlyArray<Route<NoInfer<T>>>,
+  const D extends ReadonlyArray<Guard<NoInfer<T>, NoInfer<keyof P & string>, NoInfer<X>>> = never
 >(
-  source: PolicySource<P, T, A, B, C, K, M, H, R>
+  source: PolicySource<P, T, X, A, L, B, C, K, G, M, H, Y, R, D> & WithGuards<Naming<T, L, B | Y, C, K, G, M, H>, D>
 ): PolicyEncoded => {
   if (typeof source?.routes !== "function") {
     throw new TypeError("`policy({ … })`: expected `routes` to be a function of the words, `routes: ({ first }) => [ … ]`")
   }
-  return plain({ ...source, routes: source.routes(wordsFor<T, B, C, K, M, H>()) }) as PolicyEncoded
+  const { guards, pools } = source
+  if (guards !== undefined && typeof guards !== "function") {
+    throw new TypeError("`policy({ … })`: expected `guards` to be a function of the words, `guards: ({ request }) => [ … ]`")
+  }
+  const words = wordsFor<Naming<T, L, B | Y, C, K, G, M, H>>()
+  return plain({
+    ...source,
+    ...(pools === undefined ? {} : { pools: poolsOf(pools) }),
+    ...(guards === undefined ? {} : { guards: guards(words) }),
+    routes: source.routes(words)
+  }) as PolicyEncoded
 }

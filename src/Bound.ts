@@ -92,7 +92,7 @@ const mediaTokens = (ask: Ask, target: Target): number | keyof typeof named => {
 const addedTokens = (ask: Ask, target: Target): number => {
   if (target.addedTokens !== undefined) return target.addedTokens
   const { format, message, request, tools } = usualOf(target).adds
-  return request + message * ask.messages() + (ask.needsTools() ? tools : 0) + (ask.needsStructuredOutput() ? format : 0)
+  return request + message * ask.messages() + (ask.needsTools() ? tools : 0) + (ask.hasFormat() ? format : 0)
 }
 
 /** The dearest prices that a request of up to `inputTokens` can incur. */

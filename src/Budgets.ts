@@ -5,33 +5,35 @@ import type { Bound } from "./Bound.ts"
 import type { Standing } from "./Facts.ts"
 import { type GatewayError, refuse } from "./GatewayError.ts"
 import type { Caller } from "./Keys.ts"
+import { budgetsOf, budgetsOfAll } from "./Layers.ts"
 import type { Binding, Refusal } from "./Ledger.ts"
 import { type Policy, toNanoDollars } from "./Policy.ts"
 import { dollars } from "./Text.ts"
 
 export interface Budgets {
-  /** The budgets that a caller spends from: those of its class, in the class's order. Empty where it has none. */
+  /** The budgets that a caller spends from: those that bind everybody, then those of its class, in the class's order. Empty where it has none. */
   readonly of: (caller: Caller) => ReadonlyArray<Binding>
   /** The limit of a budget in nano-dollars. */
   readonly limitOf: (name: string) => number
 }
 
-const none: ReadonlyArray<Binding> = []
+const none: ReadonlyArray<never> = []
 
 const scopeOf = (per: Binding["per"], caller: Caller): string =>
   // INVARIANT: the checker wants a team on every key under a team's budget; one that is issued without spends from an account without a name.
-  per === "key" ? caller.key : per === "class" ? caller.class : (caller.team ?? "")
+  per === "key" ? caller.key : per === "class" ? caller.class : per === "team" ? (caller.team ?? "") : (caller.organisation ?? "")
 
-export const makeBudgets = (policy: Pick<Policy, "budgets" | "classes">): Budgets => {
+export const makeBudgets = (policy: Pick<Policy, "budgets" | "classes" | "layers">): Budgets => {
   const declared = new Map(
-    Object.entries(policy.budgets).map(([name, budget]) => [name, { ...budget, limit: toNanoDollars(budget.limit) }])
+    Object.entries(budgetsOf(policy)).map(([name, budget]) => [name, { ...budget, limit: toNanoDollars(budget.limit) }])
   )
-  const classes = new Map(Object.entries(policy.classes).map(([name, { within }]) => [name, [...new Set(within)]]))
+  const classes = new Map(Object.entries(policy.classes).map(([name, { within }]) => [name, within]))
+  const ofAll = budgetsOfAll(policy)
   const bindings = new WeakMap<Caller, ReadonlyArray<Binding>>()
   const bind = (caller: Caller): ReadonlyArray<Binding> => {
-    const names = classes.get(caller.class)
-    if (names === undefined || names.length === 0) return none
-    return names.map((budget) => {
+    // A class may name what binds it anyway, and pays it once.
+    const names = new Set([...ofAll, ...(classes.get(caller.class) ?? none)])
+    return [...names].map((budget) => {
       const { every, limit, per } = declared.get(budget)!
       return { budget, per, scope: scopeOf(per, caller), every, limitNanoDollars: limit }
     })

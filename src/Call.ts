@@ -12,9 +12,11 @@ import type { CallerDialect, Loss } from "./Dialect.ts"
 import type { Facts, FactSource } from "./Facts.ts"
 import type { Failure } from "./Failure.ts"
 import type { GatewayError } from "./GatewayError.ts"
+import type { Gauge } from "./Health.ts"
 import type { Scan } from "./JsonScan.ts"
 import type { Caller } from "./Keys.ts"
 import type { Binding, Reservation } from "./Ledger.ts"
+import type { Limits } from "./Limits.ts"
 import type { Reply } from "./Reply.ts"
 import type { Target } from "./Target.ts"
 import { headerValue, type ReadUtf8 } from "./Text.ts"
@@ -56,6 +58,8 @@ export interface Incoming {
 /** An attempt that was made, as recorded. */
 export interface Attempted {
   readonly _tag: "Attempted"
+  /** How many attempts of the call had begun before it. */
+  readonly number: number
   readonly target: Target
   /** Undefined when it was served. */
   readonly failure: Failure | undefined
@@ -65,6 +69,8 @@ export interface Attempted {
   readonly status: number | undefined
   readonly usage: Usage | undefined
   readonly losses: ReadonlyArray<Loss>
+  /** The fields of the request that were changed besides the model's name, and the headers that were added. */
+  readonly changed: ReadonlyArray<string>
   /** Milliseconds from the beginning of the call. */
   readonly startedMillis: number
   readonly firstTokenMillis: number | undefined
@@ -73,7 +79,7 @@ export interface Attempted {
   readonly nanoDollars: number | undefined
   /** What was held for it; undefined where no budget binds the caller. */
   readonly reservedNanoDollars: number | undefined
-  /** It was charged its reservation, because its usage never came. */
+  /** It was charged the most that it can have cost, because its usage never came. */
   readonly estimated: boolean
   /** Whether it was tried although its breaker was open, because nothing else was left. */
   readonly probe: boolean
@@ -83,7 +89,17 @@ export interface Attempted {
 export interface Rejected {
   readonly _tag: "Rejected"
   readonly target: string
-  readonly by: "breaker" | "budget" | "ledger" | "deadline" | "grant" | "unknown-model" | "ambiguous-model"
+  readonly by:
+    | "breaker"
+    | "budget"
+    | "ledger"
+    | "deadline"
+    | "effort"
+    | "grant"
+    | "guard"
+    | "capability"
+    | "unknown-model"
+    | "ambiguous-model"
   readonly error: GatewayError
   /** What a probe of it needs. */
   readonly candidate?: { readonly target: Target; readonly commitBy: number; readonly bound: Bound | undefined }
@@ -104,24 +120,44 @@ export interface Call extends FactSource {
   readonly compiled: Compiled
   readonly facts: Facts
   readonly decision: Decision
+  /** The limits of the route. */
+  readonly limits: Limits
+  /** Whether what it can cost must be known before anything is sent: a budget binds its caller, or its route may cost only so much. */
+  readonly bounded: boolean
   /** The budgets that it is paid from. */
   readonly bindings: ReadonlyArray<Binding>
   /** Unix time in milliseconds. */
   readonly time: number
   /** Monotonic milliseconds at its beginning. */
   readonly began: number
+  /** Those that have ended, in the order in which they have begun. */
   readonly attempts: Array<Attempted>
   readonly rejections: Array<Rejected>
-  /** Attempts that have begun and not ended. */
+  /** Attempts that have begun and not ended: more than one in a hedge. */
   readonly underway: Array<Underway>
+  /** How many attempts have begun. */
+  begun: number
+  /** What ended attempts were charged, and the most that those under way can cost, where that is known of each. */
+  spentNanoDollars: number
+}
+
+/** One side of a hedge. Opaque but for the side of another hedge that it lies in. */
+export interface Side {
+  readonly outer: Side | undefined
 }
 
 /** What must be known of an attempt under way to conclude it when its call is given up. */
 export interface Underway {
+  readonly number: number
   readonly target: Target
+  readonly gauge: Gauge
+  /** Undefined outside of hedges. */
+  readonly side: Side | undefined
   /** Monotonic milliseconds. */
   readonly startedAt: number
   readonly probe: boolean
+  /** The most that it can cost, in nano-dollars; undefined where nobody asks. */
+  readonly bound: number | undefined
   /** Undefined where no budget binds the caller. */
   readonly held: Reservation | undefined
   /** Whether the attempt has been given to its layer. */
@@ -129,7 +165,7 @@ export interface Underway {
 }
 
 /** The headers that tell a caller what was decided, names and values in turn. */
-export const decisionHeaders = (call: Call, target: Target | undefined, attempts: number): Array<string> => {
+export const decisionHeaders = (call: Call, target: Target | undefined): Array<string> => {
   const headers = [
     "x-request-id",
     call.id,
@@ -138,7 +174,7 @@ export const decisionHeaders = (call: Call, target: Target | undefined, attempts
     "x-turnout-route",
     call.compiled.routes[call.decision.route]!.name,
     "x-turnout-attempts",
-    String(attempts),
+    String(call.begun),
     "x-turnout-policy",
     call.compiled.shortHash
   ]

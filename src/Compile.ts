@@ -7,26 +7,48 @@
 import * as Match from "effect/Match"
 import { type Budgets, makeBudgets } from "./Budgets.ts"
 import * as Condition from "./Condition.ts"
+import { makeFinder } from "./compile/finder.ts"
+import { ConditionThrew } from "./condition/opaque.ts"
 import { type Decision, makeSummaries, type Summaries } from "./Decision.ts"
 import { type Facts, type FactTable, factNames, makeTable, typeOf } from "./Facts.ts"
 import type { FailureClass } from "./Failure.ts"
-import { recoverableByDefault } from "./Failure.ts"
+import { recoverableByDefault, retriedByDefault } from "./Failure.ts"
 import { type Grant, grantsAll, makeGrants } from "./Grants.ts"
 import { bucketOf } from "./Murmur3.ts"
-import { type Policy, type Strategy, hash, toMillis } from "./Policy.ts"
+import { type Limits, limitsOf } from "./Limits.ts"
+import { type Policy, type Send, type SpreadBy, type Strategy, hash, toMillis } from "./Policy.ts"
 import { noPrices, type PriceSource } from "./Price.ts"
-import { makeModels, makeTargets, type Models, type Resolution, type Target } from "./Target.ts"
+import { factsOfOpenModels, makeRules, permits, type Rule, ruledOut } from "./Rules.ts"
+import { makeModels, makeTargets, type Models, overriddenTarget, type Resolution, type Target } from "./Target.ts"
 
 /** A strategy ready to be carried out. `slot` is where a decision keeps what was settled for this node. */
 export type Plan =
-  /** The slot says whether the caller's class may reach the target: 0 or 1 for no; -1 where everybody may. */
-  | { readonly _tag: "Send"; readonly target: Target; readonly slot: number }
+  | SendPlan
   | { readonly _tag: "Asked" }
   | { readonly _tag: "Deny"; readonly status: number; readonly code: string; readonly message: string }
   | { readonly _tag: "First"; readonly of: ReadonlyArray<Plan>; readonly on: ReadonlySet<FailureClass> }
   | { readonly _tag: "Split"; readonly slot: number; readonly arms: ReadonlyArray<{ readonly name: string; readonly plan: Plan }> }
   | { readonly _tag: "When"; readonly slot: number; readonly condition: Condition.Condition; readonly then: Plan; readonly otherwise: Plan }
+  /** Spreads of one `state` choose in turn together: a pool is one, wherever it is used. */
+  | { readonly _tag: "Spread"; readonly by: SpreadBy; readonly state: string; readonly of: ReadonlyArray<SendPlan> }
+  | { readonly _tag: "Hedge"; readonly of: Plan; readonly afterMillis: number; readonly with: Plan }
   | { readonly _tag: "Within"; readonly millis: number; readonly of: Plan }
+  | {
+      readonly _tag: "Retry"
+      readonly attempts: number
+      readonly firstMillis: number
+      readonly longestMillis: number
+      readonly on: ReadonlySet<FailureClass>
+      readonly of: Plan
+    }
+
+/** One target. The slot says which of its rules keeps it out, counted from 1, or 0; it is -1 where the target has no rules. */
+export interface SendPlan {
+  readonly _tag: "Send"
+  readonly target: Target
+  readonly slot: number
+  readonly rules: ReadonlyArray<Rule>
+}
 
 export interface CompiledRoute {
   readonly index: number
@@ -34,6 +56,7 @@ export interface CompiledRoute {
   readonly condition: Condition.Condition | undefined
   readonly test: Condition.Test | undefined
   readonly plan: Plan
+  readonly limits: Limits
   /** How many slots its decisions have. */
   readonly slots: number
   /** What the slots say, in words. */
@@ -50,6 +73,10 @@ export interface Compiled {
   readonly routes: ReadonlyArray<CompiledRoute>
   readonly models: Models
   readonly grants: (className: string) => Grant
+  /** What keeps a target out before anything is sent, in the order in which it is asked. */
+  readonly rulesOf: (target: Target) => ReadonlyArray<Rule>
+  /** Whether nothing keeps a target out of a call with these facts. */
+  readonly permits: (target: Target, facts: Facts) => boolean
   readonly budgets: Budgets
   /** Pure and synchronous: equal facts give equal decisions. */
   readonly decide: (facts: Facts) => Decision
@@ -64,7 +91,23 @@ interface Lowered {
   readonly settle: Settle
 }
 
+interface LoweredRoute extends CompiledRoute {
+  readonly settle: Settle
+  /** Slots of which nothing is settled. */
+  readonly blank: ReadonlyArray<number>
+  /** Where the model asked for lies; -1 where the route does not ask. */
+  readonly modelSlot: number
+}
+
 const nothing: Settle = () => {}
+
+const holdsOrThrows = (test: Condition.Test, facts: Facts): boolean => {
+  try {
+    return test(facts)
+  } catch {
+    return true
+  }
+}
 
 /** The model names that conditions ask for by name. */
 const mentionedModels = (conditions: ReadonlyArray<Condition.Condition>): ReadonlyArray<string> => {
@@ -83,37 +126,43 @@ export const compile = (policy: Policy, prices: PriceSource = noPrices): Compile
   const facts = makeTable(policy)
   const targets = makeTargets(policy, prices)
   const names = factNames(policy)
-  const conditionOf = (json: unknown): Condition.Condition =>
-    // INVARIANT: the checker has accepted every condition.
-    Condition.parse(json, [], { names, typeOf: (name) => typeOf(name, policy) }, () => {})!
-  const models = makeModels(
-    policy,
-    targets,
-    mentionedModels(policy.routes.flatMap((route) => (route.when === undefined ? [] : [conditionOf(route.when)]))),
-    prices
-  )
-
+  const vocabulary: Condition.Vocabulary = { names, typeOf: (name) => typeOf(name, policy) }
+  // INVARIANT: the checker has reported every condition that does not parse.
+  const conditionOf = (json: unknown): Condition.Condition => Condition.parse(json, [], vocabulary, () => {})!
+  const conditions: Array<Condition.Condition> = []
   const grants = makeGrants(policy)
-  const restricted = !grantsAll(policy)
-  // What a class may reach is a fact's consequence like any other, so the decision reads the class where a rule restricts it.
-  const classSlot = restricted ? facts.slotOf("caller.class") : -1
+  const rulesOf = makeRules({ policy, slotOf: facts.slotOf, grants, restricted: !grantsAll(policy), conditionOf })
 
-  const routes = policy.routes.map((route, index): CompiledRoute & { readonly settle: Settle; readonly modelSlot: number } => {
+  const routes = policy.routes.map((route, index): LoweredRoute => {
     const labels: Array<ReadonlyArray<string>> = []
     let asks = false
-    const lower: (strategy: Strategy) => Lowered = Match.typeTags<Strategy>()({
-      Send: ({ target: name }): Lowered => {
-        const target = targets.get(name)!
-        if (!restricted) return { plan: { _tag: "Send", target, slot: -1 }, settle: nothing }
-        const slot = labels.push(["", `${name}.not-granted`]) - 1
-        const granted = new Set(Object.keys(policy.classes).filter((className) => grants(className)(target) === undefined))
-        return {
-          plan: { _tag: "Send", target, slot },
-          settle: (facts, slots) => {
-            slots[slot] = granted.has(facts[classSlot] as string) ? 0 : 1
-          }
+    let spreads = 0
+    const together = (parts: ReadonlyArray<Lowered>): Settle => {
+      const settles = parts.map((part) => part.settle).filter((settle) => settle !== nothing)
+      if (settles.length === 0) return nothing
+      if (settles.length === 1) return settles[0]!
+      return (facts, slots) => {
+        for (let i = 0; i < settles.length; i++) settles[i]!(facts, slots)
+      }
+    }
+    const send = ({ set, target: name }: Send): Lowered & { readonly plan: SendPlan } => {
+      const target = set === undefined ? targets.get(name)! : overriddenTarget(policy, name, set, prices)
+      const rules = rulesOf(target)
+      if (rules.length === 0) return { plan: { _tag: "Send", target, slot: -1, rules }, settle: nothing }
+      const slot = labels.push(["", ...rules.map((rule) => `${name}.${rule.label}`)]) - 1
+      return {
+        plan: { _tag: "Send", target, slot, rules },
+        settle: (facts, slots) => {
+          slots[slot] = ruledOut(rules, facts)
         }
-      },
+      }
+    }
+    const spread = (by: SpreadBy, state: string, of: ReadonlyArray<Send>): Lowered => {
+      const parts = of.map(send)
+      return { plan: { _tag: "Spread", by, state, of: parts.map((part) => part.plan) }, settle: together(parts) }
+    }
+    const lower: (strategy: Strategy) => Lowered = Match.typeTags<Strategy>()({
+      Send: send,
       Asked: (): Lowered => {
         asks = true
         return { plan: { _tag: "Asked" }, settle: nothing }
@@ -121,15 +170,9 @@ export const compile = (policy: Policy, prices: PriceSource = noPrices): Compile
       Deny: ({ code, message, status }): Lowered => ({ plan: { _tag: "Deny", status, code, message }, settle: nothing }),
       First: ({ of, on }): Lowered => {
         const parts = of.map(lower)
-        const settles = parts.map((part) => part.settle).filter((settle) => settle !== nothing)
         return {
           plan: { _tag: "First", of: parts.map((part) => part.plan), on: new Set(on ?? recoverableByDefault) },
-          settle:
-            settles.length === 0
-              ? nothing
-              : (facts, slots) => {
-                  for (const settle of settles) settle(facts, slots)
-                }
+          settle: together(parts)
         }
       },
       Split: ({ arms, by, salt }): Lowered => {
@@ -152,9 +195,12 @@ export const compile = (policy: Policy, prices: PriceSource = noPrices): Compile
           }
         }
       },
+      Spread: ({ by, of }): Lowered => spread(by, `${route.name}/${spreads++}`, of),
+      Pool: ({ pool }): Lowered => spread(policy.pools[pool]!.by, pool, policy.pools[pool]!.of),
       When: (strategy): Lowered => {
         const slot = labels.push(["when.otherwise", "when.then"]) - 1
         const condition = conditionOf(strategy.if)
+        conditions.push(condition)
         const test = Condition.compile(condition, facts.slotOf)
         const [then, otherwise] = [lower(strategy.then), lower(strategy.otherwise)]
         return {
@@ -167,13 +213,24 @@ export const compile = (policy: Policy, prices: PriceSource = noPrices): Compile
           }
         }
       },
+      Hedge: ({ after, of, with: other }): Lowered => {
+        const parts = [lower(of), lower(other)] as const
+        return { plan: { _tag: "Hedge", of: parts[0].plan, afterMillis: toMillis(after), with: parts[1].plan }, settle: together(parts) }
+      },
       Within: ({ duration, of }): Lowered => {
         const { plan, settle } = lower(of)
         return { plan: { _tag: "Within", millis: toMillis(duration), of: plan }, settle }
+      },
+      Retry: ({ attempts, backoff, of, on }): Lowered => {
+        const { plan, settle } = lower(of)
+        const [firstMillis, longestMillis] = [toMillis(backoff.first), toMillis(backoff.longest)]
+        return { plan: { _tag: "Retry", attempts, firstMillis, longestMillis, on: new Set(on ?? retriedByDefault), of: plan }, settle }
       }
     })
     const condition = route.when === undefined ? undefined : conditionOf(route.when)
-    const test = condition === undefined ? undefined : Condition.compile(condition, facts.slotOf)
+    if (condition !== undefined) conditions.push(condition)
+    // INVARIANT: a condition of the last route holds of whatever comes to it, so that it is not asked.
+    const test = condition === undefined || index === policy.routes.length - 1 ? undefined : Condition.compile(condition, facts.slotOf)
     const { plan, settle } = lower(route.to)
     return {
       index,
@@ -183,26 +240,46 @@ export const compile = (policy: Policy, prices: PriceSource = noPrices): Compile
       slots: labels.length,
       summaries: makeSummaries(route.name, labels),
       plan,
+      limits: limitsOf(policy, route),
       settle,
+      blank: new Array<number>(labels.length).fill(-1),
       modelSlot: asks ? facts.slotOf("request.model") : -1
     }
   })
+  if (routes.some((route) => route.modelSlot !== -1)) {
+    // What the rules of any model may read gets its slot before the first call is read.
+    for (const target of targets.values()) rulesOf(target)
+    for (const fact of factsOfOpenModels(policy)) facts.slotOf(fact)
+  }
+  const models = makeModels(policy, targets, mentionedModels(conditions), prices)
+
+  const find = makeFinder(routes, facts.slotOf)
 
   const resolve = (facts: Facts, modelSlot: number): Resolution => {
     const resolution = models.resolve(facts[modelSlot] as string)
-    if (classSlot === -1 || resolution._tag !== "Found") return resolution
-    const rule = grants(facts[classSlot] as string)(resolution.target)
-    return rule === undefined ? resolution : { _tag: "NotGranted", target: resolution.target, rule }
+    if (resolution._tag !== "Found") return resolution
+    const rules = rulesOf(resolution.target)
+    const out = ruledOut(rules, facts)
+    return out === 0 ? resolution : { _tag: "RuledOut", target: resolution.target, rule: rules[out - 1]! }
   }
 
   const decide = (facts: Facts): Decision => {
-    let i = 0
-    // INVARIANT: the last route has no condition.
-    while (i < routes.length - 1 && routes[i]!.test !== undefined && !routes[i]!.test!(facts)) i++
-    const route = routes[i]!
-    const slots: Array<number> = new Array(route.slots).fill(-1)
-    route.settle(facts, slots)
-    return { route: i, slots, asked: route.modelSlot === -1 ? undefined : resolve(facts, route.modelSlot) }
+    try {
+      const index = find(facts)
+      const { blank, modelSlot, settle } = routes[index]!
+      const slots = blank.slice()
+      settle(facts, slots)
+      return { route: index, slots, asked: modelSlot === -1 ? undefined : resolve(facts, modelSlot), threw: undefined }
+    } catch (error) {
+      if (!(error instanceof ConditionThrew)) throw error
+      return denied(facts, error.reason)
+    }
+  }
+
+  /** A condition that cannot be evaluated lets nothing through: the call is denied at the route where it stands. */
+  const denied = (facts: Facts, reason: string): Decision => {
+    const index = routes.findIndex(({ test }) => test === undefined || holdsOrThrows(test, facts))
+    return { route: index, slots: routes[index]!.blank, asked: undefined, threw: reason }
   }
 
   const content = hash(policy)
@@ -215,6 +292,8 @@ export const compile = (policy: Policy, prices: PriceSource = noPrices): Compile
     routes,
     models,
     grants,
+    rulesOf,
+    permits: (target, facts) => permits(rulesOf(target), facts),
     budgets: makeBudgets(policy),
     decide
   }

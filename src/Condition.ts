@@ -9,8 +9,10 @@
  */
 import * as Match from "effect/Match"
 import type { FactType, Facts, FactValue } from "./Facts.ts"
+import { compileOpaque, opaqueFacts, opaqueOperators } from "./condition/opaque.ts"
 import type { Path } from "./Finding.ts"
-import { didYouMean, nearest } from "./Suggest.ts"
+import { unknownFactFix } from "./condition/unknownFact.ts"
+import { didYouMean } from "./Suggest.ts"
 
 export type Order = "<" | "<=" | ">" | ">="
 
@@ -23,6 +25,8 @@ export type Condition =
   | { readonly _tag: "All"; readonly of: ReadonlyArray<Condition> }
   | { readonly _tag: "Any"; readonly of: ReadonlyArray<Condition> }
   | { readonly _tag: "Not"; readonly of: Condition }
+  /** Any other JsonLogic, which the author has marked: what it comes to can be computed, but not analysed. */
+  | { readonly _tag: "Opaque"; readonly facts: ReadonlyArray<string>; readonly rule: unknown }
 
 /** What a condition is typed against. */
 export interface Vocabulary {
@@ -33,7 +37,7 @@ export interface Vocabulary {
 /** Told of each fault: where, which, what, and what would mend it. */
 export type Report = (path: Path, code: string, message: string, fix?: string) => void
 
-const operators = ["===", "!==", "<", "<=", ">", ">=", "in", "and", "or", "!", "var"]
+const operators = ["===", "!==", "<", "<=", ">", ">=", "in", "and", "or", "!", "var", "opaque"]
 const orders: ReadonlySet<string> = new Set(["<", "<=", ">", ">="])
 /** Nesting that no author reaches, and no stack minds. */
 const maxDepth = 64
@@ -45,19 +49,6 @@ const describe = (json: unknown): string => {
 }
 const isLiteral = (json: unknown): json is FactValue =>
   json === null || typeof json === "string" || typeof json === "boolean" || (typeof json === "number" && Number.isFinite(json))
-
-/** What would mend an unknown fact: the nearest name, and in a family of declared names (whose long prefix makes all of them near) the nearest field. */
-const unknownFactFix = (name: string, { names }: Vocabulary): string | undefined => {
-  const family = /^(request\.(metadata|headers)\.)([^]*)$/.exec(name)
-  if (family === null) return didYouMean(name, names)
-  const [, prefix, section, field] = family as unknown as readonly [string, string, string, string]
-  const [near] = nearest(
-    field,
-    names.filter((known) => known.startsWith(prefix)).map((known) => known.slice(prefix.length))
-  )
-  if (near !== undefined) return `did you mean \`${prefix}${near}\`?`
-  return field.includes(".") ? `names in \`${section}\` hold no dot` : `declare \`${field}\` in \`${section}\` of the policy`
-}
 
 /** The facts that are known to be present once `condition` has come out as `outcome`. */
 const presentAfter = (condition: Condition, outcome: boolean): ReadonlyArray<string> => {
@@ -76,6 +67,7 @@ const presentAfter = (condition: Condition, outcome: boolean): ReadonlyArray<str
       return presentAfter(condition.of, !outcome)
     case "Flag":
     case "Ordered":
+    case "Opaque":
       return []
   }
 }
@@ -95,7 +87,7 @@ export const parse = (json: unknown, path: Path, vocabulary: Vocabulary, report:
     const name = operand["var"]
     const type = vocabulary.typeOf(name)
     if (type === undefined) {
-      const fix = unknownFactFix(name, vocabulary)
+      const fix = unknownFactFix(name, vocabulary.names)
       report([...at, "var"], "unknown-fact", `unknown fact \`${name}\``, fix)
       return undefined
     }
@@ -168,13 +160,24 @@ export const parse = (json: unknown, path: Path, vocabulary: Vocabulary, report:
       const of = go(alone.operand, alone.at, present, depth + 1)
       return of === undefined ? undefined : { _tag: "Not", of }
     }
+    if (operator === "opaque") {
+      const [rule, ...others] = Array.isArray(operands) ? (operands as ReadonlyArray<unknown>) : [operands]
+      if (rule === undefined || others.length > 0) {
+        report(inside, "condition", "`opaque` takes one rule")
+        return undefined
+      }
+      const facts = opaqueFacts(rule, Array.isArray(operands) ? [...inside, 0] : inside, vocabulary, report)
+      return facts === undefined ? undefined : { _tag: "Opaque", facts, rule }
+    }
     if (!operators.includes(operator)) {
-      report(
-        at,
-        "condition-operator",
-        `\`${operator}\` is not an operator that can be analysed`,
-        didYouMean(operator, operators) ?? `known are ${operators.join(" ")}`
-      )
+      const near = didYouMean(operator, operators)
+      const mark = `what cannot be analysed can be marked: {"opaque": {"${operator}": …}}`
+      const fix = opaqueOperators.has(operator)
+        ? near === undefined
+          ? mark
+          : `${near} ${mark}`
+        : (near ?? `known are ${operators.join(" ")}`)
+      report(at, "condition-operator", `\`${operator}\` is not an operator that can be analysed`, fix)
       return undefined
     }
     if (!Array.isArray(operands) || operands.length !== 2) {
@@ -263,7 +266,8 @@ const lower = (slotOf: (fact: string) => number): ((condition: Condition) => Tes
     Not: ({ of }): Test => {
       const test = go(of)
       return (facts) => !test(facts)
-    }
+    },
+    Opaque: ({ facts, rule }): Test => compileOpaque(rule, facts, slotOf)
   })
   return go
 }
@@ -277,7 +281,8 @@ export const show: (condition: Condition) => string = Match.typeTags<Condition>(
   Flag: ({ fact }) => fact,
   All: ({ of }): string => `(${of.map(show).join(" and ")})`,
   Any: ({ of }): string => `(${of.map(show).join(" or ")})`,
-  Not: ({ of }): string => `not ${show(of)}`
+  Not: ({ of }): string => `not ${show(of)}`,
+  Opaque: ({ rule }) => `opaque ${JSON.stringify(rule)}`
 })
 
 /** Whether a condition holds where only some facts are known (`undefined` for the others): true or false for certain, or undefined. */
@@ -294,6 +299,8 @@ export const given = (condition: Condition, known: (fact: string) => FactValue |
       const holds = given(condition.of, known)
       return holds === undefined ? undefined : !holds
     }
+    case "Opaque":
+      return undefined
     default:
       return known(condition.fact) === undefined ? undefined : compile(condition, () => 0)([known(condition.fact)!])
   }

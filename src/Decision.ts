@@ -13,11 +13,14 @@ export interface Decision {
   readonly slots: ReadonlyArray<number>
   /** What the model that the caller names comes to, where the route may send there. */
   readonly asked: Resolution | undefined
+  /** Why a condition could not be evaluated, which denies the call. */
+  readonly threw: string | undefined
 }
 
-/** The decision in one line: the route's name and every branch and arm taken, `canary/split.next`. */
-export const summary = (compiled: Pick<Compiled, "routes">, { route, slots }: Decision): string => {
+/** The decision in one line: the route's name, every branch and arm taken, and what is kept out of it by which rule: `canary/split.next/mini.guard-eu-only`. */
+export const summary = (compiled: Pick<Compiled, "routes">, { route, slots, threw }: Decision): string => {
   let node = compiled.routes[route]!.summaries
+  if (threw !== undefined) return `${node.text}/condition-failed`
   for (const value of slots) {
     let next = node.after.get(value)
     if (next === undefined) node.after.set(value, (next = extend(node, value)))

@@ -3,12 +3,14 @@
  *
  * A dialect decodes into and encodes from `Conversation`, so N dialects need N files and not N² translators. Each half is optional until
  * something needs it: a target needs `encodeRequest`, `decodeAnswer` and `streamDecoder`; a caller's dialect needs `decodeRequest`, `encodeAnswer` and
- * `streamEncoder`. Where caller and target speak the same dialect none of them runs: the bytes are patched and forwarded, and only
- * `peek` and `usageOf` look at them.
+ * `streamEncoder`. Where caller and target speak the same dialect none of them runs: the bytes are patched, by what the caller's dialect says of `overrides`,
+ * and forwarded, and only `peek` and `usageOf` look at them.
  */
 import type * as Result from "effect/Result"
-import type { Answer, Conversation, StreamEvent, Usage } from "./Conversation.ts"
+import type { Answer, Conversation, Effort, StreamEvent, Usage } from "./Conversation.ts"
 import type { Failure } from "./Failure.ts"
+import type { Change } from "./JsonScan.ts"
+import type { Provider } from "./Providers.ts"
 
 /** Something that the target's dialect cannot carry, named in the caller's terms. */
 export interface Loss {
@@ -59,6 +61,8 @@ export interface AnswerContext {
 /** What the encoder of a request needs to know of the target. */
 export interface TargetModel {
   readonly model: string
+  /** What the request names as its model, where the provider's name for what serves it is another. */
+  readonly deployment?: string
   /** The target's declared output limit in tokens, sent where the dialect demands a maximum and the caller named none. */
   readonly maxOutputTokens?: number
 }
@@ -99,9 +103,21 @@ export interface Dialect {
   readonly peek: (event: SseEvent) => Peek
 }
 
+/** What is set of a request whatever its caller says; what is undefined stays the caller's. */
+export interface Settings {
+  readonly temperature: number | undefined
+  readonly reasoningEffort: Effort | undefined
+  /** The most tokens that the answer may have, the caller's own maximum among the reasons. */
+  readonly maxOutputTokens: number | undefined
+  /** The name by which the host knows a maximum; undefined where the request is not forwarded to one. */
+  readonly maxTokensField: Provider["maxTokensField"] | undefined
+}
+
 /** How callers speak to the gateway. */
 export interface CallerDialect {
   readonly decodeRequest: (body: unknown) => Result.Result<Conversation, BadField>
+  /** What has to change in a request's top level so that it says what is set. A field that says so already, or less where it is a maximum, is left alone. */
+  readonly overrides: (body: Readonly<Record<string, unknown>>, settings: Settings) => ReadonlyArray<Change>
   readonly encodeAnswer: (
     answer: Answer,
     context: AnswerContext

@@ -3,7 +3,10 @@
  *
  * Where caller and target speak the same dialect the bytes are patched and forwarded; elsewhere they go through `Conversation` (`exchange/`). All deadlines of
  * all open transfers are kept by one fibre that looks every ten milliseconds while there are any: a timer for each would cost more than the decision, and a
- * deadline that is ten milliseconds late harms nobody.
+ * deadline that is ten milliseconds late harms nobody. That of the connection is kept here too, although the HTTP client has one of its own, because the client's may
+ * come a second late.
+ *
+ * Two things limit an attempt: what its route says of every attempt (`call.limits`), and what the strategy says of this one (`bounds`).
  *
  * Runs once per attempt, and `data` once per chunk: no exceptions, no closures made per chunk, nothing buffered that could be handed on.
  */
@@ -11,7 +14,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
-import { Attempt, type Limits, type Outcome } from "./Attempt.ts"
+import { Attempt, type Limits as Bounds, type Outcome } from "./Attempt.ts"
 import { type Call, decisionHeaders, lossHeader } from "./Call.ts"
 import type { Usage } from "./Conversation.ts"
 import type { Loss } from "./Dialect.ts"
@@ -27,17 +30,13 @@ import { Upstream, type UpstreamCall, type UpstreamFailure, type UpstreamHeaders
 export interface ExchangeOptions {
   /** The secret behind a name; undefined where it is not set. */
   readonly secretOf: (secret: Secret) => string | undefined
-  /** From sending to the provider's first byte. */
-  readonly firstByteMillis: number
-  /** Between two chunks of an answer, and for a reader who takes nothing. */
-  readonly idleMillis: number
   /** Reads answers that are held whole. */
   readonly readUtf8?: ReadUtf8
   /** The largest answer that is held whole, in bytes. */
   readonly maxAnswerBytes: number
 }
 
-export const defaults = { firstByteMillis: 120_000, idleMillis: 60_000, maxAnswerBytes: 32 * 1024 * 1024 }
+export const defaults = { maxAnswerBytes: 32 * 1024 * 1024 }
 
 const sweepEvery = "10 millis"
 /** How long a provider may keep its connection open after it has said that its stream is over. */
@@ -52,6 +51,10 @@ const givenUp: ReadonlySet<number> = new Set([408, 499, 504, 524])
  */
 const isFree = (status: number, failure: Failure): boolean => status >= 300 && !givenUp.has(status) && failure.class !== "content-filter"
 
+const seconds = (millis: number): string => `${millis / 1_000} s`
+
+const late = (message: string): Failure => ({ class: "timeout", message })
+
 /** One request to a provider and its answer on the way to the caller. */
 class OpenTransfer implements Transfer, UpstreamSink {
   readonly call: Call
@@ -61,15 +64,17 @@ class OpenTransfer implements Transfer, UpstreamSink {
   readonly losses: Array<Loss>
   usage: Usage | undefined = undefined
 
+  readonly #bounds: Bounds
+  readonly #changed: ReadonlyArray<string>
   readonly #redact: (failure: Failure) => Failure
-  readonly #options: ExchangeOptions
   readonly #now: () => number
   readonly #open: Set<OpenTransfer>
   readonly #resume: (outcome: Outcome) => void
   #upstream: UpstreamCall | undefined = undefined
   #relay: Relay | undefined = undefined
   #status: number | undefined = undefined
-  #commitBy: number
+  /** Monotonic milliseconds. */
+  readonly #began: number
   #quietSince = 0
   /** Something has come since the last look, as the beginning has: the clock is read by the looking fibre, not once per chunk. */
   #heard = true
@@ -82,8 +87,8 @@ class OpenTransfer implements Transfer, UpstreamSink {
   constructor(
     call: Call,
     target: Target,
-    limits: Limits,
-    { losses, redact }: Ready,
+    bounds: Bounds,
+    { changed, losses, redact }: Ready,
     options: ExchangeOptions,
     now: () => number,
     open: Set<OpenTransfer>,
@@ -92,14 +97,15 @@ class OpenTransfer implements Transfer, UpstreamSink {
     this.call = call
     this.target = target
     this.losses = [...losses]
+    this.#bounds = bounds
+    this.#changed = changed
     this.#redact = redact
     this.maxAnswerBytes = options.maxAnswerBytes
     this.readUtf8 = options.readUtf8 ?? readUtf8
-    this.#options = options
     this.#now = now
     this.#open = open
     this.#resume = resume
-    this.#commitBy = limits.commitBy
+    this.#began = now()
   }
 
   start(upstream: UpstreamCall): void {
@@ -137,13 +143,20 @@ class OpenTransfer implements Transfer, UpstreamSink {
 
   // What the relay asks for.
 
+  begin(): void {
+    this.#firstTokenAt ??= this.#now()
+  }
+
   commit(contentType: string, more: ReadonlyArray<string>): void {
-    if (this.#committed) return
+    if (this.#committed || this.#settled) return
+    const { claim } = this.#bounds
+    if (claim !== undefined && !claim()) {
+      this.fail({ class: "cancelled", message: "another attempt has begun to answer" })
+      return
+    }
     this.#committed = true
-    // An answer that comes whole has no first token.
-    if (this.call.ask.stream) this.#firstTokenAt = this.#now()
     const { call } = this
-    const headers = decisionHeaders(call, this.target, call.attempts.length + 1)
+    const headers = decisionHeaders(call, this.target)
     headers.push("content-type", contentType, ...more)
     if (this.losses.length > 0) headers.push(...lossHeader(this.losses))
     call.incoming.reply.begin(200, headers)
@@ -154,7 +167,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
   }
 
   write(bytes: Uint8Array | string): void {
-    if (this.call.incoming.reply.write(bytes) || this.#paused) return
+    if (this.#settled || this.call.incoming.reply.write(bytes) || this.#paused) return
     this.#paused = true
     this.#upstream?.pause()
     this.call.incoming.reply.onDrain(() => {
@@ -166,6 +179,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
 
   /** The answer is whole: `bytes` are its last. */
   done(bytes?: Uint8Array | string): void {
+    if (this.#settled) return
     this.call.incoming.reply.end(bytes)
     this.#settle(undefined)
   }
@@ -188,18 +202,32 @@ class OpenTransfer implements Transfer, UpstreamSink {
     }
     if (this.#settled) {
       if (now - this.#quietSince > lingerMillis) this.abort()
-    } else if (!this.#committed && now >= this.#commitBy) {
-      this.fail({ class: "timeout", message: "nothing was committed before the deadline" })
-    } else if (this.#status === undefined) {
-      if (now - this.#quietSince > this.#options.firstByteMillis)
-        this.fail({ class: "timeout", message: `no answer within ${this.#options.firstByteMillis / 1_000} s` })
-    } else if (now - this.#quietSince > this.#options.idleMillis) {
-      this.fail(
-        this.#paused
-          ? { class: "cancelled", message: `the caller took nothing for ${this.#options.idleMillis / 1_000} s` }
-          : { class: "timeout", message: `the answer stalled for ${this.#options.idleMillis / 1_000} s` }
-      )
+      return
     }
+    const failure = this.#overdue(now)
+    if (failure !== undefined) this.fail(failure)
+  }
+
+  /** What has taken too long at `now`. While a reader takes nothing the provider is not waited for, so that what is late then is not the provider's doing. */
+  #overdue(now: number): Failure | undefined {
+    const { connectMillis, firstTokenMillis, headersMillis, idleMillis, totalMillis } = this.call.limits
+    const elapsed = now - this.#began
+    if (this.#paused) {
+      const idle = now - this.#quietSince >= idleMillis
+      if (!idle && elapsed < totalMillis) return undefined
+      return {
+        class: "cancelled",
+        message: `the caller took ${idle ? `nothing for ${seconds(idleMillis)}` : `longer than ${seconds(totalMillis)}`}`
+      }
+    }
+    if (elapsed >= totalMillis) return late(`the answer was not whole within ${seconds(totalMillis)}`)
+    if (!this.#committed && now >= this.#bounds.commitBy) return late("nothing was committed before the deadline")
+    if (this.call.ask.stream && this.#firstTokenAt === undefined && elapsed >= firstTokenMillis)
+      return late(`no content within ${seconds(firstTokenMillis)}`)
+    if (this.#status !== undefined)
+      return now - this.#quietSince >= idleMillis ? late(`the answer stalled for ${seconds(idleMillis)}`) : undefined
+    if (elapsed >= connectMillis && this.#upstream?.sent === false) return late(`no connection within ${seconds(connectMillis)}`)
+    return elapsed >= headersMillis ? late(`no answer within ${seconds(headersMillis)}`) : undefined
   }
 
   /** Lets go of the connection. */
@@ -219,6 +247,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
       usage: this.usage,
       firstTokenAt: this.#firstTokenAt,
       losses: this.losses,
+      changed: this.#changed,
       unbilled: failure !== undefined && (this.#status === undefined ? this.#upstream?.sent !== true : isFree(this.#status, failure))
     })
   }
@@ -255,11 +284,11 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
       )
 
       return {
-        run: (call, target, limits) => {
+        run: (call, target, bounds) => {
           const encoded = encode(call, target)
           if (encoded._tag === "Impossible") return notSent(encoded.failure)
           return Effect.callback<Outcome>((resume) => {
-            const transfer = new OpenTransfer(call, target, limits, encoded, options, now, open, (outcome) =>
+            const transfer = new OpenTransfer(call, target, bounds, encoded, options, now, open, (outcome) =>
               resume(Effect.succeed(outcome))
             )
             transfer.start(upstream.send(encoded.request, transfer))

@@ -9,15 +9,67 @@ import type { Compiled, Plan } from "./Compile.ts"
 import { show } from "./Condition.ts"
 import { type Decision, summary } from "./Decision.ts"
 import { recoverableByDefault } from "./Failure.ts"
-import type { Grant } from "./Grants.ts"
+import type { Caller } from "./Keys.ts"
+import type { Limits } from "./Limits.ts"
 import { order } from "./Pipeline.ts"
+import type { Rule } from "./Rules.ts"
 import type { Target } from "./Target.ts"
 import { dollars } from "./Text.ts"
 
+/** Digits in threes. */
+const count = (tokens: number): string => String(tokens).replace(/\B(?=(\d{3})+$)/g, ",")
+
 const targetLine = (target: Target): string =>
-  `${target.name} (${target.model} at ${target.provider}${target.region === null ? "" : `, ${target.region}`}${
+  `${target.name} (${target.model}${target.deployment === target.model ? "" : ` as ${target.deployment}`} at ${target.provider}${target.region === null ? "" : `, ${target.region}`}${
     target.price === undefined ? "" : `, $${target.price.input / 1e6} in and $${target.price.output / 1e6} out per million tokens`
   })`
+
+/** What is set of the request, whatever its caller says. */
+const setLines = ({ set }: Target, indent: string): ReadonlyArray<string> => {
+  if (set === undefined) return []
+  const { headers = {}, maxOutputTokens, reasoningEffort, temperature } = set
+  const parts = [
+    ...(temperature === undefined ? [] : [`temperature ${temperature}`]),
+    ...(maxOutputTokens === undefined ? [] : [`at most ${count(maxOutputTokens)} tokens of output`]),
+    ...(reasoningEffort === undefined ? [] : [`reasoning effort ${reasoningEffort}`]),
+    ...Object.entries(headers).map(([name, value]) => `header ${name}: ${value}`)
+  ]
+  return parts.length === 0 ? [] : [`${indent}with ${parts.join(", ")}`]
+}
+
+const span = (millis: number): string => (millis < 1_000 ? `${millis} ms` : `${millis / 1_000} s`)
+
+const begun: Record<Limits["commit"], string> = {
+  headers: "with the provider's headers",
+  "first-content": "with its first content",
+  whole: "when it has come whole"
+}
+
+/** The limits of a route, those that there are. */
+const limitLines = (limits: Limits, indent: string): ReadonlyArray<string> => {
+  const { attempts, connectMillis, effortMillis, effortNanoDollars, firstTokenMillis, headersMillis, idleMillis, totalMillis } = limits
+  const waits = (
+    [
+      ["to connect", connectMillis],
+      ["to the headers", headersMillis],
+      ["to the first token", firstTokenMillis],
+      ["between two chunks", idleMillis],
+      ["in all", totalMillis]
+    ] as const
+  )
+    .filter(([, millis]) => millis !== Infinity)
+    .map(([what, millis]) => `${span(millis)} ${what}`)
+  const effort = [
+    `${attempts} attempt${attempts === 1 ? "" : "s"}`,
+    ...(effortMillis === Infinity ? [] : [`${span(effortMillis)} to a beginning`]),
+    ...(effortNanoDollars === Infinity ? [] : [dollars(effortNanoDollars)])
+  ]
+  return [
+    `${indent}an answer has begun ${begun[limits.commit]}, and nothing fails over after that`,
+    `${indent}an attempt may take ${waits.join(", ")}`,
+    `${indent}the call may take ${effort.join(", ")}`
+  ]
+}
 
 const sameAsDefault = (on: ReadonlySet<string>): boolean =>
   on.size === recoverableByDefault.length && recoverableByDefault.every((name) => on.has(name))
@@ -25,24 +77,25 @@ const sameAsDefault = (on: ReadonlySet<string>): boolean =>
 /** What was decided, and what it is told with: the rules of the caller's class, and what an attempt on a target would reserve. */
 interface Told {
   readonly decision: Decision
-  readonly grant: Grant
+  readonly caller: Caller
   readonly reserve: (target: Target, indent: string) => ReadonlyArray<string>
 }
 
+const ifNothing = (rule: Rule, caller: Caller): string => `, with ${rule.error(caller).status} if nothing else is left: ${rule.why(caller)}`
+
 const planLines = (plan: Plan, told: Told, indent: string): ReadonlyArray<string> => {
   const inner = `${indent}  `
-  const { decision, grant, reserve } = told
+  const { caller, decision, reserve } = told
   switch (plan._tag) {
     case "Send": {
-      if (plan.slot !== -1 && decision.slots[plan.slot] === 1)
-        return [`${indent}reject ${plan.target.name}, with 403 if nothing else is left: ${grant(plan.target)}`]
-      return [`${indent}send to ${targetLine(plan.target)}`, ...reserve(plan.target, inner)]
+      const out = plan.slot === -1 ? 0 : decision.slots[plan.slot]!
+      if (out > 0) return [`${indent}reject ${plan.target.name}${ifNothing(plan.rules[out - 1]!, caller)}`]
+      return [`${indent}send to ${targetLine(plan.target)}`, ...setLines(plan.target, inner), ...reserve(plan.target, inner)]
     }
     case "Asked": {
       const { asked } = decision
       if (asked?._tag === "Found") return [`${indent}the model asked for is ${targetLine(asked.target)}`, ...reserve(asked.target, inner)]
-      if (asked?._tag === "NotGranted")
-        return [`${indent}reject the model asked for, ${asked.target.name}, with 403 if nothing else is left: ${asked.rule}`]
+      if (asked?._tag === "RuledOut") return [`${indent}reject the model asked for, ${asked.target.name}${ifNothing(asked.rule, caller)}`]
       if (asked?._tag === "Ambiguous") return [`${indent}refuse with 404: the model asked for could be ${asked.targets.join(" or ")}`]
       return [`${indent}refuse with 404: nothing is called by the model asked for`]
     }
@@ -70,12 +123,26 @@ const planLines = (plan: Plan, told: Told, indent: string): ReadonlyArray<string
         ...planLines(chosen === 1 ? plan.then : plan.otherwise, told, inner)
       ]
     }
+    case "Spread":
+      return [
+        `${indent}one of, by ${plan.by}, the best that nothing keeps out:`,
+        ...plan.of.flatMap((part) => planLines(part, told, inner))
+      ]
+    case "Hedge":
+      return [
+        ...planLines(plan.of, told, indent),
+        `${indent}hedged after ${plan.afterMillis} ms without content, and at once after a failure, with:`,
+        ...planLines(plan.with, told, inner)
+      ]
+    case "Retry":
+      return [
+        `${indent}up to ${plan.attempts} times, with waits from ${plan.firstMillis} to ${plan.longestMillis} ms:`,
+        ...planLines(plan.of, told, inner)
+      ]
     case "Within":
       return [`${indent}within ${plan.millis} ms, to the first content:`, ...planLines(plan.of, told, inner)]
   }
 }
-
-const count = (tokens: number): string => String(tokens).replace(/\B(?=(\d{3})+$)/g, ",")
 
 const perMillion = (picoDollars: number): string => `${dollars(picoDollars * 1_000)} a million`
 
@@ -97,24 +164,40 @@ export const explain = (compiled: Compiled, source: FactSource): ReadonlyArray<s
   const decision = compiled.decide(facts)
   const { ask, caller, standing } = source
   const bindings = compiled.budgets.of(caller)
+  const { limits, plan } = compiled.routes[decision.route]!
+  const bounded = bindings.length > 0 || limits.effortNanoDollars !== Infinity
   const told: Told = {
     decision,
-    grant: compiled.grants(caller.class),
+    caller,
     reserve: (target, indent) => {
-      if (bindings.length === 0) return []
+      if (!bounded) return []
       const bound = boundOf(ask, target)
       const spent = bindings.find(
         ({ budget, limitNanoDollars }) =>
           bound._tag === "Bound" && limitNanoDollars - standing(caller, budget).spentNanoDollars < bound.nanoDollars
       )
       const refused =
-        spent === undefined ? [] : [`${indent}which budget ${spent.budget} cannot cover: rejected, with 402 if nothing else is left`]
+        bound._tag === "Bound" && bound.nanoDollars > limits.effortNanoDollars
+          ? [`${indent}which is more than the call may cost: rejected, with 402 if nothing else is left`]
+          : spent === undefined
+            ? []
+            : [`${indent}which budget ${spent.budget} cannot cover: rejected, with 402 if nothing else is left`]
       return [...boundLines(bound, indent), ...refused]
     }
   }
   return [
     `policy    ${compiled.policy.name} ${compiled.hash.slice(0, 12)}`,
-    `caller    key ${caller.key}, class ${caller.class}${caller.team === null ? "" : `, team ${caller.team}`}`,
+    ...compiled.policy.layers.map(
+      ({ budgets, guards, name }) =>
+        `layer     ${name}: ${[...guards.map((guard) => `guard ${guard.name}`), ...Object.keys(budgets).map((budget) => `budget ${budget}`)].join(", ") || "nothing"}`
+    ),
+    `caller    ${[
+      `key ${caller.key}`,
+      `class ${caller.class}`,
+      ...(caller.team === null ? [] : [`team ${caller.team}`]),
+      ...(caller.organisation === null ? [] : [`organisation ${caller.organisation}`]),
+      ...(caller.tags.length === 0 ? [] : [`tags ${caller.tags.join(", ")}`])
+    ].join(", ")}`,
     ...bindings.map(({ budget, every, limitNanoDollars, per, scope }) => {
       const { spentNanoDollars } = standing(caller, budget)
       return `budget    ${budget} of ${per} ${scope}: ${dollars(limitNanoDollars)} a ${every}, ${dollars(limitNanoDollars - spentNanoDollars)} left`
@@ -126,12 +209,17 @@ export const explain = (compiled: Compiled, source: FactSource): ReadonlyArray<s
     "routes, in order:",
     ...compiled.routes.slice(0, decision.route + 1).map((route, i) => {
       const why = route.condition === undefined ? "no condition" : show(route.condition)
-      return `  ${i === decision.route ? "yes" : "no "}  ${route.name}: ${why}`
+      return `  ${i === decision.route ? (decision.threw === undefined ? "yes" : "???") : "no "}  ${route.name}: ${why}`
     }),
     ...(compiled.routes.length > decision.route + 1 ? [`  (${compiled.routes.length - decision.route - 1} further not looked at)`] : []),
     "",
     `decision  ${summary(compiled, decision)}`,
-    ...planLines(compiled.routes[decision.route]!.plan, told, "  "),
+    ...(decision.threw === undefined
+      ? planLines(plan, told, "  ")
+      : [`  refuse with 403 condition_failed: a condition of this route, or of a guard, could not be evaluated: ${decision.threw}`]),
+    "",
+    "limits of the route:",
+    ...limitLines(limits, "  "),
     "",
     "order of a call:",
     ...order.map((step, i) => `  ${i + 1}. ${step}`)

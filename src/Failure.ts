@@ -38,6 +38,17 @@ export const recoverableByDefault: ReadonlyArray<FailureClass> = [
   "auth"
 ]
 
+/** The classes after which `retry` tries again when the author names none: what a moment's wait may mend. */
+export const retriedByDefault: ReadonlyArray<FailureClass> = [
+  "rate-limited",
+  "overloaded",
+  "server-error",
+  "timeout",
+  "connection",
+  "stream-cut",
+  "malformed"
+]
+
 /** What is known of a failed attempt. */
 export interface Failure {
   readonly class: FailureClass

@@ -5,13 +5,15 @@
  * and, for JSON and YAML, line and column by whoever read the file.
  */
 
+import type { Situation } from "./Situation.ts"
+
 export type Path = ReadonlyArray<PropertyKey>
 
 export interface Finding {
   /** Stable, in kebab-case: `unknown-target`. */
   readonly code: string
-  /** An error keeps the policy from being served; a warning does not. */
-  readonly level: "error" | "warning"
+  /** An error keeps the policy from being served; a warning fails `check --strict`; a note is there for who asks. */
+  readonly level: "error" | "warning" | "note"
   /** Into the JSON of the policy. */
   readonly path: Path
   /** The same place in the author's terms. */
@@ -19,6 +21,8 @@ export interface Finding {
   readonly message: string
   /** What would mend it. */
   readonly fix?: string
+  /** A call that shows it. */
+  readonly witness?: Situation
 }
 
 const child = (value: unknown, key: PropertyKey): unknown =>
@@ -35,6 +39,14 @@ export const shown = (value: unknown): string => {
 
 const tagOf = (value: unknown): unknown => child(value, "_tag")
 
+/** What wraps the strategy in `of`, in the author's word. */
+const wrappers: Readonly<Record<string, string>> = { First: "first", Within: "within", Spread: "spread", Retry: "retry", Hedge: "hedge" }
+
+/** Whether the entries of the list at `path` have names of their own. */
+const isNamed = (path: Path): boolean =>
+  (path.length === 1 && (path[0] === "routes" || path[0] === "guards" || path[0] === "layers")) ||
+  (path.length === 3 && path[0] === "layers" && path[2] === "guards")
+
 /** Renders `path` as the author wrote it: `of` and `arms` disappear behind the name of their construct. */
 export const placeOf = (policy: unknown, path: Path): string => {
   let text = ""
@@ -44,12 +56,14 @@ export const placeOf = (policy: unknown, path: Path): string => {
     const key = path[i]!
     const tag = tagOf(value)
     const next = path[i + 1]
-    if (tag === "First" && key === "of") {
-      text += ".first"
-    } else if (tag === "Within" && key === "of") {
-      text += ".within"
+    if (key === "of" && typeof tag === "string" && Object.hasOwn(wrappers, tag)) {
+      text += `.${wrappers[tag]!}`
+    } else if (key === "of" && i === 2 && path[0] === "pools" && typeof next === "number") {
+      // A pool is a list with a name.
     } else if (tag === "When" && (key === "then" || key === "otherwise" || key === "if")) {
       text += `.when.${key}`
+    } else if (tag === "Hedge" && (key === "with" || key === "after")) {
+      text += `.hedge.${key}`
     } else if (tag === "Split" && key === "arms" && typeof next === "number") {
       const arm = child(child(value, "arms"), next)
       const name = child(arm, "name")
@@ -66,7 +80,7 @@ export const placeOf = (policy: unknown, path: Path): string => {
     } else if (typeof key === "number") {
       text += `[${key}]`
       const name = child(child(value, key), "name")
-      if (text === `routes[${key}]` && typeof name === "string") text += ` ${JSON.stringify(name)}`
+      if (isNamed(path.slice(0, i)) && typeof name === "string") text += ` ${JSON.stringify(name)}`
     } else {
       const word = String(key)
       text += /^[A-Za-z_$][\w$-]*$/.test(word) ? (text === "" ? word : `.${word}`) : `[${JSON.stringify(word)}]`
@@ -76,6 +90,9 @@ export const placeOf = (policy: unknown, path: Path): string => {
   }
   return text
 }
+
+/** The call that shows a finding, as it can be pasted into a case. */
+export const renderWitness = (witness: Situation): string => `witness  ${JSON.stringify(witness)}`
 
 /** One line for people: level, place, message and fix. */
 export const render = (finding: Finding, at?: string): string =>

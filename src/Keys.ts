@@ -15,10 +15,11 @@ export interface Caller {
   readonly class: string
   readonly team: string | null
   readonly organisation: string | null
+  readonly tags: ReadonlyArray<string>
 }
 
 /** The caller of a gateway without keys, which listens on loopback only. */
-export const local: Caller = { key: "local", class: "local", team: null, organisation: null }
+export const local: Caller = { key: "local", class: "local", team: null, organisation: null, tags: [] }
 
 /** The caller whose secret this is; undefined where nobody's. `secret` is undefined where the request carries none. */
 export type Find = (secret: string | undefined) => Caller | undefined
@@ -26,7 +27,10 @@ export type Find = (secret: string | undefined) => Caller | undefined
 /** The callers that a policy names, by key. */
 export const callersOf = (policy: Pick<Policy, "keys">): ReadonlyMap<string, Caller> =>
   new Map(
-    Object.entries(policy.keys).map(([key, { class: name, team }]) => [key, { key, class: name, team: team ?? null, organisation: null }])
+    Object.entries(policy.keys).map(([key, { class: name, organisation = null, tags, team = null }]) => [
+      key,
+      { key, class: name, team, organisation, tags }
+    ])
   )
 
 /** Whether two texts of one length are equal, in a time that depends on the length alone. */

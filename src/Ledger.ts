@@ -20,7 +20,7 @@ import { LedgerStore, type LedgerStoreDown } from "./LedgerStore.ts"
 export interface Binding {
   /** Its name in the policy. */
   readonly budget: string
-  readonly per: "key" | "class" | "team"
+  readonly per: "key" | "class" | "team" | "organisation"
   /** The name of the key, class or team that it is kept for. */
   readonly scope: string
   /** The window at whose end it starts anew, in UTC. */

@@ -59,6 +59,7 @@ const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 const quote = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text))
 
 const attemptLine = ({
+  changed,
   committed,
   endedMillis,
   estimated,
@@ -85,6 +86,7 @@ const attemptLine = ({
     if (committed) line += `,"committed":true`
   }
   if (probe) line += `,"probe":true`
+  if (changed.length > 0) line += `,"changed":${JSON.stringify(changed)}`
   if (losses.length > 0) line += `,"losses":${JSON.stringify(losses.map((loss) => loss.field))}`
   return `${line}}`
 }

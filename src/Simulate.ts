@@ -37,7 +37,7 @@ import * as VirtualTime from "./VirtualTime.ts"
 
 // The door of `simulate/`: what whoever reads files and prints reports needs of it.
 export { callers, type CallerOptions } from "./simulate/Callers.ts"
-export { type Problem, render } from "./simulate/Form.ts"
+export { placeOf, type Problem, problemsOf, render, unknownName } from "./simulate/Form.ts"
 export { assumedModel, type Model, parseModel, problemsWithTimes } from "./simulate/Model.ts"
 export type { Report } from "./simulate/Report.ts"
 export { count, toJson, toText } from "./simulate/Table.ts"

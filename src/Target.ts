@@ -4,9 +4,11 @@
  * Also the resolution of the model that a caller names: an exact target, then an alias, then `provider/model`, then a vendor's own name where it is unique. It
  * reaches declared targets only, unless the provider is `open`.
  */
-import type { Policy, Secret } from "./Policy.ts"
+import type { Overrides, Policy, Secret, VendorClass } from "./Policy.ts"
+import { type Capabilities, capabilitiesOf, type ModelTable } from "./Models.ts"
 import { type Price, type PriceSource, noPrices, ofPolicy } from "./Price.ts"
 import { type Provider, type ProviderKind, providers } from "./Providers.ts"
+import type { Rule } from "./Rules.ts"
 import { nearest } from "./Suggest.ts"
 import { headerValue } from "./Text.ts"
 
@@ -32,7 +34,16 @@ export interface Target {
   readonly key: Secret | undefined
   /** The provider's own name for the model. */
   readonly model: string
+  /** What a request names as its model: the deployment that serves it, where it has a name of its own. */
+  readonly deployment: string
   readonly region: string | null
+  readonly vendor: VendorClass
+  readonly tags: ReadonlyArray<string>
+  /** What is known of the model: as its policy says, else as the catalog does. */
+  readonly capabilities: Capabilities
+  /** What is set of every request to it, whatever the caller says. */
+  readonly set: Overrides | undefined
+  /** The most tokens that an answer can have: as the policy says, which may be less than the model can, else as the catalog does. */
   readonly maxOutputTokens: number | undefined
   /** The most tokens that the provider adds to a request; undefined for the usual allowance. */
   readonly addedTokens: number | undefined
@@ -49,8 +60,8 @@ export type Resolution =
   | { readonly _tag: "Found"; readonly target: Target }
   | { readonly _tag: "Unknown" }
   | { readonly _tag: "Ambiguous"; readonly targets: ReadonlyArray<string> }
-  /** Found, and the caller's class may not reach it; `rule` says why. */
-  | { readonly _tag: "NotGranted"; readonly target: Target; readonly rule: string }
+  /** Found, and a grant, a guard or a known lack keeps it out. */
+  | { readonly _tag: "RuledOut"; readonly target: Target; readonly rule: Rule }
 
 /** Whether a provider answers at the registry's own address. */
 const isUsual = ({ baseUrl, dialect }: Policy["providers"][string]): boolean => {
@@ -73,17 +84,35 @@ export const regionOf = (
 ): string | null =>
   target.region ?? (Object.hasOwn(policy.providers, target.provider) ? policy.providers[target.provider]!.region : undefined) ?? null
 
+/** What is known of a provider's models, by their names; nothing of what answers at an address of the policy's own. */
+export const modelsOf = (provider: Policy["providers"][string]): ModelTable | undefined =>
+  isUsual(provider) ? (providers[provider.dialect] as Provider).models : undefined
+
+/** What is known of a target: its own declaration before the catalog. */
+export const capabilitiesFor = (
+  provider: Policy["providers"][string],
+  target: Pick<Policy["targets"][string], "model"> & Partial<Policy["targets"][string]>
+): Capabilities => ({ ...capabilitiesOf(modelsOf(provider), target.model), ...target.capabilities })
+
+/** What a provider is to the models that it serves. */
+export const vendorOf = (provider: Policy["providers"][string]): VendorClass =>
+  isUsual(provider) ? (providers[provider.dialect] as Provider).vendor : "own"
+
 const makeTarget = (
   policy: Policy,
   name: string,
   spec: Pick<Policy["targets"][string], "provider" | "model"> & Partial<Policy["targets"][string]>,
-  prices: PriceSource
+  prices: PriceSource,
+  set?: Overrides
 ): Target => {
   // INVARIANT: the checker has refused targets of unknown providers and providers without an address.
   const declared = policy.providers[spec.provider]!
   const provider: Provider = providers[declared.dialect]
-  const baseUrl = (declared.baseUrl ?? provider.baseUrl!).replace(/\/+$/, "")
-  const region = regionOf(policy, spec)
+  const region = set?.region ?? regionOf(policy, spec)
+  const baseUrl = (declared.baseUrl ?? provider.baseUrl!).replaceAll("{region}", region ?? "").replace(/\/+$/, "")
+  const deployment = set?.deployment ?? spec.deployment ?? spec.model
+  const capabilities = capabilitiesFor(declared, spec)
+  const longest = spec.maxOutputTokens ?? capabilities.maxOutputTokens
   return {
     name,
     declared: Object.hasOwn(policy.targets, name),
@@ -98,15 +127,24 @@ const makeTarget = (
     baseUrl,
     key: declared.key,
     model: spec.model,
+    deployment,
     region,
-    maxOutputTokens: spec.maxOutputTokens,
+    vendor: vendorOf(declared),
+    tags: spec.tags ?? [],
+    capabilities,
+    set,
+    maxOutputTokens: set?.maxOutputTokens === undefined ? longest : Math.min(set.maxOutputTokens, longest ?? Infinity),
     addedTokens: spec.addedTokens,
     mediaTokens: spec.mediaTokens ?? {},
     price: priceOf(declared, spec, prices),
     // Two accounts at one provider fail apart: a limit or a revoked key of one says nothing of the other.
-    identity: JSON.stringify([declared.dialect, baseUrl, spec.model, region, declared.key?.env ?? null])
+    identity: JSON.stringify([declared.dialect, baseUrl, deployment, region, declared.key?.env ?? null])
   }
 }
+
+/** A declared target with what a `send` sets. */
+export const overriddenTarget = (policy: Policy, name: string, set: Overrides, prices: PriceSource): Target =>
+  makeTarget(policy, name, policy.targets[name]!, prices, set)
 
 /** The targets of a policy, in its order of names. */
 export const makeTargets = (policy: Policy, prices: PriceSource = noPrices): ReadonlyMap<string, Target> =>

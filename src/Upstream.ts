@@ -13,6 +13,8 @@ export interface UpstreamRequest {
   /** Names and values in turn. */
   readonly headers: ReadonlyArray<string>
   readonly body: Uint8Array | string
+  /** How long a new connection may take to come about. */
+  readonly connectMillis: number
 }
 
 /** Names in lower case; a repeated header has a list of values. */

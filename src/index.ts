@@ -1,34 +1,65 @@
 /** What policy files import from `turnout`. */
-export { env, policy, sha256, usd } from "./Authoring.ts"
+export { env, guards, organisation, policy, routes, sections, sha256, under, usd } from "./Authoring.ts"
+export { cases } from "./authoring/Cases.ts"
 export type {
+  Accepted,
+  Arm,
   Arms,
   Budget,
   BudgetFacts,
   Built,
   CallerFacts,
+  Capabilities,
   Checked,
+  CheckedGuards,
   Class,
   Condition,
+  ConditionWords,
+  EffortLimits,
   FirstOptions,
   Flag,
+  Guard,
+  GuardsOf,
+  HealthFacts,
+  HedgeOptions,
+  JsonLogic,
   Key,
+  Layer,
   Mock,
+  Names,
+  NamesOf,
+  Naming,
   NumberOrAbsent,
   Numeric,
+  On,
   OpenModels,
+  Overrides,
   PolicySource,
+  Pool,
   Provider,
+  ProvidersOf,
   RequestFacts,
+  RetryOptions,
   Route,
+  RoutesOf,
+  Sections,
+  Selector,
+  Sent,
   Some,
   SplitOptions,
   Strategy,
   Target,
+  TargetTagsOf,
   Text,
   TextOrAbsent,
+  TimeFacts,
+  Timeouts,
   Unit,
-  Words
+  Words,
+  WordsOf
 } from "./Authoring.ts"
+export type { Case, CasesSource } from "./Cases.ts"
 export type { FailureClass } from "./Failure.ts"
-export type { Duration, KeySecret, PolicyEncoded, Secret, Usd } from "./Policy.ts"
+export type { Capability, Commit, Duration, Effort, KeySecret, PolicyEncoded, Secret, SpreadBy, Usd, VendorClass } from "./Policy.ts"
 export type { ProviderKind } from "./Providers.ts"
+export type { Weekday } from "./ZonedClock.ts"

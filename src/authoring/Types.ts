@@ -1,150 +1,21 @@
 /**
  * The types of the authoring surface: what an author may write, and where the red mark stands when it is wrong.
  *
- * Only types; nothing here runs. Names are inferred from the keys of `providers`, `targets`, `budgets` and so on; `routes` is a function
- * of the words, so the compiler looks at it last, with words that know those names. Four habits keep every mistake one short error at the
- * wrong word: no overloads (their errors name every signature); rest parameters that are plain arrays (a union of tuples would mark the
- * whole argument list); lists of literals that are plain arrays too (in `[A, ...A[]]` only the first entry's mistake is marked where it
- * stands); and opaque results (`Built`, `Condition`) that no literal can half match.
+ * Only types; nothing here runs. Names are inferred from the keys of `providers`, `targets`, `budgets` and so on; `guards` and `routes` are
+ * functions of the words, so the compiler looks at them last, with words that know those names. Four habits keep every mistake one short
+ * error at the wrong word: no overloads (their errors name every signature); rest parameters that are plain arrays (a union of tuples would
+ * mark the whole argument list); lists of literals that are plain arrays too (in `[A, ...A[]]` only the first entry's mistake is marked
+ * where it stands); and opaque results (`Built`, `Condition`) that no literal can half match.
+ *
+ * The words are typed in `Facts.ts` and `Strategies.ts`; here are the sections that they take their names from.
  */
-import type { FailureClass } from "../Failure.ts"
-import type { Duration, KeySecret, Secret, Usd } from "../Policy.ts"
+import type { Capability, Commit, Duration, Guard as GuardData, KeySecret, Secret, SpreadBy, Usd, VendorClass } from "../Policy.ts"
 import type { ProviderKind } from "../Providers.ts"
+import type { Condition, ConditionWords } from "./Facts.ts"
+import type { Names, Naming } from "./Names.ts"
+import type { Overrides, Strategy, Words } from "./Strategies.ts"
 
-declare const condition: unique symbol
-declare const unit: unique symbol
-declare const reaches: unique symbol
-
-/** A list with at least one entry. */
-export type Some<A> = readonly [A, ...ReadonlyArray<A>]
-
-/** Something that holds of a call or does not. */
-export interface Condition {
-  readonly [condition]: true
-}
-
-/** What a split assigns by: a fact that is always there. */
-export interface Unit {
-  readonly [unit]: string
-}
-
-/** A text that is always there. */
-export interface Text<V extends string = string> extends Unit {
-  is(value: V): Condition
-  oneOf(...values: Some<V>): Condition
-}
-
-/** A number that is always there. */
-export interface Numeric {
-  is(value: number): Condition
-  gt(value: number): Condition
-  gte(value: number): Condition
-  lt(value: number): Condition
-  lte(value: number): Condition
-}
-
-/** A fact that is itself a condition. */
-export interface Flag extends Condition {
-  is(value: boolean): Condition
-}
-
-/** A text that may be absent: no comparison before `.or(…)` says what absence means. */
-export interface TextOrAbsent {
-  present(): Condition
-  or(value: string): Text
-}
-
-/** A number that may be absent: no comparison before `.or(…)` says what absence means. */
-export interface NumberOrAbsent {
-  present(): Condition
-  or(value: number): Numeric
-}
-
-/** What the request says. `M` and `H` are the metadata fields and headers that the policy declares. */
-export interface RequestFacts<M extends string, H extends string> {
-  /** The caller's identifier of the request, or a generated one. */
-  readonly id: Text
-  /** The API that the caller speaks. */
-  readonly api: Text
-  /** The model that the caller asks for. */
-  readonly model: Text
-  readonly stream: Flag
-  /** An estimate: a token for every four bytes of text. */
-  readonly inputTokens: Numeric
-  readonly maxOutputTokens: NumberOrAbsent
-  /** How many messages the conversation has. */
-  readonly messages: Numeric
-  readonly needs: { readonly tools: Flag; readonly vision: Flag; readonly structuredOutput: Flag; readonly reasoning: Flag }
-  metadata(name: M): TextOrAbsent
-  header(name: H): TextOrAbsent
-}
-
-/** Who calls. `C` are the classes and `K` the keys that the policy declares; further keys may have been issued since. */
-export interface CallerFacts<C extends string, K extends string> {
-  readonly key: Text<K | (string & {})>
-  readonly class: Text<C | "local">
-  readonly team: TextOrAbsent
-  readonly organisation: TextOrAbsent
-}
-
-/** A budget as it stands when the call is decided; all three are dollars or a ratio of dollars. */
-export interface BudgetFacts {
-  readonly spent: Numeric
-  readonly remaining: Numeric
-  readonly usedRatio: Numeric
-}
-
-/** A strategy made by one of the words, over targets of `T`. */
-export interface Built<T extends string> {
-  readonly [reaches]: T
-}
-
-/** How a route answers: a target by its name, or what one of the words has made. */
-export type Strategy<T extends string> = T | Built<T>
-
-/** When `first` moves on: the failure classes, instead of the usual ones. Comes last. */
-export interface FirstOptions {
-  readonly on: ReadonlyArray<Exclude<FailureClass, "cancelled">>
-}
-
-/** What a split hashes: the unit, and a salt that keeps experiments apart. */
-export interface SplitOptions {
-  readonly by: Unit
-  readonly salt: string
-}
-
-/** Integer weights by target. */
-export type Arms<T extends string> = { readonly [K in T]?: number }
-
-/** The words that routes are written with, knowing the names of one policy. */
-export interface Words<
-  T extends string,
-  B extends string = never,
-  C extends string = never,
-  K extends string = never,
-  M extends string = never,
-  H extends string = never
-> {
-  readonly request: RequestFacts<M, H>
-  readonly caller: CallerFacts<C, K>
-  budget(name: B): BudgetFacts
-  all(...of: Some<Condition>): Condition
-  any(...of: Some<Condition>): Condition
-  not(of: Condition): Condition
-  /** The target that the caller's model names. */
-  asked(): Built<T>
-  /** Answers with an error. */
-  deny(status: number, code: string, message: string): Built<T>
-  /** Tries one strategy after the other, until one answers; `{ on: [ … ] }` at the end says after which failures. */
-  first(of: Strategy<T>, ...more: ReadonlyArray<Strategy<T> | FirstOptions>): Built<T>
-  /** One target; its name alone means the same. */
-  send(target: T): Built<T>
-  /** One arm for each unit, always the same one. */
-  split(options: SplitOptions, arms: Arms<T>): Built<T>
-  when(condition: Condition, then: Strategy<T>, otherwise: Strategy<T>): Built<T>
-  /** Bounds the time until the answer begins. */
-  within(duration: Duration, of: Strategy<T>): Built<T>
-}
+declare const binds: unique symbol
 
 /** How a mock deployment behaves, by model. */
 export interface Mock {
@@ -163,11 +34,22 @@ export interface Provider<O = boolean> {
   readonly mock?: { readonly [model: string]: Mock }
 }
 
-/** One model at one provider. Prices are for a million tokens; without them the list price counts. */
-export interface Target<P extends string> {
+/** What a model can do; what is not said is looked up, and else unknown. */
+export type Capabilities = {
+  /** Tokens of input and output together. */
+  readonly contextWindow?: number
+} & { readonly [what in Capability]?: boolean }
+
+/** One model at one provider. Prices are for a million tokens; without them the list price counts. `X` are the tags of targets. */
+export interface Target<P extends string, X extends string = string> {
   readonly provider: P
   readonly model: string
+  /** The provider's name for what serves the model, where it has one of its own. */
+  readonly deployment?: string
   readonly region?: string
+  /** What guards may speak of. */
+  readonly tags?: ReadonlyArray<X>
+  readonly capabilities?: Capabilities
   readonly price?: { readonly input: Usd; readonly output: Usd; readonly cacheRead?: Usd; readonly cacheWrite?: Usd }
   /** The most tokens that an answer may have. */
   readonly maxOutputTokens?: number
@@ -177,9 +59,16 @@ export interface Target<P extends string> {
   readonly mediaTokens?: { readonly image?: number; readonly audio?: number; readonly file?: number }
 }
 
-/** A limit on spend, kept for every key, class or team by itself. */
+/** Targets that routes share, and how one of them is chosen. */
+export interface Pool<T extends string> {
+  readonly by: SpreadBy
+  /** Targets by name, or with what is set for them. */
+  readonly of: ReadonlyArray<T | { readonly target: T; readonly set: Overrides }>
+}
+
+/** A limit on spend, kept for every key, class, team or organisation by itself. */
 export interface Budget {
-  readonly per: "key" | "class" | "team"
+  readonly per: "key" | "class" | "team" | "organisation"
   readonly limit: Usd
   readonly every: "day" | "month"
 }
@@ -195,19 +84,102 @@ export interface Class<May extends string, B extends string, P extends string> {
 }
 
 /** A caller's key. */
-export interface Key<C extends string> {
+export interface Key<C extends string, G extends string = string> {
   /** `env("…")`, or `sha256("…")` where the secret itself is nowhere. */
   readonly secret: KeySecret
   readonly class: C
   readonly team?: string
+  readonly organisation?: string
+  /** Of the policy's `tags`. */
+  readonly tags?: ReadonlyArray<G>
+}
+
+/** How long an attempt may take, from its beginning. */
+export interface Timeouts {
+  readonly connect?: Duration
+  readonly headers?: Duration | "none"
+  /** Of a stream. */
+  readonly firstToken?: Duration | "none"
+  /** Between two chunks. */
+  readonly idle?: Duration | "none"
+  readonly total?: Duration | "none"
+}
+
+/** How much one call may cost over all its attempts. */
+export interface EffortLimits {
+  readonly attempts?: number
+  /** Until an answer has begun. */
+  readonly time?: Duration | "none"
+  readonly dollars?: Usd | "none"
+}
+
+/** Targets, by what they are: every field that is given must fit, and a list fits where one of it does. */
+export interface Selector<T extends string = string, P extends string = string, X extends string = string> {
+  readonly targets?: ReadonlyArray<T>
+  readonly models?: ReadonlyArray<string>
+  readonly providers?: ReadonlyArray<P>
+  readonly regions?: ReadonlyArray<string>
+  readonly vendors?: ReadonlyArray<VendorClass>
+  readonly tags?: ReadonlyArray<X>
+  readonly capabilities?: ReadonlyArray<Capability>
+  /** Dearer than this, for a million tokens of input. */
+  readonly inputAbove?: Usd
+  /** Dearer than this, for a million tokens of output. */
+  readonly outputAbove?: Usd
+}
+
+/** What no candidate may be, or what every candidate must be, where the condition holds; without `when` it always holds. */
+export interface Guard<T extends string = string, P extends string = string, X extends string = string> {
+  readonly name: string
+  readonly when?: Condition
+  readonly forbid?: Selector<T, P, X> & object
+  readonly require?: Selector<T, P, X> & object
 }
 
 /** The first route whose condition holds answers the call; without `when` it always holds. */
 export interface Route<T extends string> {
   readonly name: string
   readonly when?: Condition
+  /** When an answer counts as begun, so that nothing can fail over any more; the policy's where it says nothing. */
+  readonly commit?: Commit
+  /** Over the policy's own, one by one. */
+  readonly timeouts?: Timeouts & object
+  /** Over the policy's own, one by one. */
+  readonly effort?: EffortLimits & object
   readonly to: Strategy<T>
 }
+
+/** A finding that the author has looked at and lives with. */
+export interface Accepted {
+  /** Its code, as `turnout check` prints it. */
+  readonly finding: string
+  /** A part of its place, such as a route's name; everywhere where absent. */
+  readonly at?: string
+  readonly because: string
+}
+
+/** What an organisation lays over policies. `B` are its budgets, which bind every caller. */
+export interface Layer<B extends string = string> {
+  readonly name: string
+  readonly guards: ReadonlyArray<GuardData>
+  readonly budgets: { readonly [name: string]: Budget }
+  /** In the types alone: the names of the budgets. As keys of `budgets`, those of several layers would be the least that all have. */
+  readonly [binds]?: B
+}
+
+/** What nothing is, so that the compiler says the message where something should be it. As a text it would meet other literals in `never`, which says nothing. */
+type Says<Message extends string> = { readonly [M in Message]: true }
+/** Says of each field of `V` that `Shape` lacks that it is none. */
+type Unknown<V, Shape, Message extends string> = { readonly [F in Exclude<keyof V, keyof Shape>]: Says<Message> }
+/** The parts of routes and guards that have fields of their own. */
+interface Parts {
+  readonly timeouts: Timeouts
+  readonly effort: EffortLimits
+  readonly forbid: Selector
+  readonly require: Selector
+}
+/** Says it of the fields inside those fields of `V` that `Shapes` names. */
+type UnknownWithin<V, Shapes, Message extends string> = { readonly [F in keyof V & keyof Shapes]?: Unknown<V[F], Shapes[F], Message> }
 
 /**
  * What the routes `R` must be besides routes: at least one, and without further fields. The compiler does not look for misspelt fields in
@@ -215,34 +187,110 @@ export interface Route<T extends string> {
  */
 export type Checked<R> = R extends readonly []
   ? "a policy has at least one route"
-  : { readonly [I in keyof R]: { readonly [F in Exclude<keyof R[I], keyof Route<string>>]: "a route has no such field" } }
+  : {
+      readonly [I in keyof R]: Unknown<R[I], Route<string>, "a route has no such field"> &
+        UnknownWithin<R[I], Parts, "there is no such limit">
+    }
+
+/** What the guards `D` must be besides guards: without further fields, and each either one that forbids or one that requires. */
+export type CheckedGuards<D> = {
+  readonly [I in keyof D]: Unknown<D[I], Guard, "a guard has no such field"> &
+    UnknownWithin<D[I], Parts, "targets have no such field to choose them by"> &
+    Sided<D[I]>
+}
+
+/** How guards are written: as a function of the words. */
+export interface WriteGuards<N extends Names, D> {
+  (words: ConditionWords<N>): D & CheckedGuards<D>
+}
+
+/**
+ * Says once more, where guards have been written, that they are functions. An optional field would do, but the compiler does not look for
+ * mistakes inside of a function that may be absent, and would mark all guards for one of them.
+ */
+export type WithGuards<N extends Names, D> = [D] extends [never] ? unknown : { readonly guards: WriteGuards<N, D> }
+
+/** Says of a guard that has both sides, or neither, that it has one; of guards that are not known one by one, nothing. */
+type Sided<V> = { readonly name: string } extends V
+  ? unknown
+  : V extends { readonly forbid: object; readonly require: object }
+    ? OneSide
+    : V extends { readonly forbid: object } | { readonly require: object }
+      ? unknown
+      : OneSide
+interface OneSide {
+  readonly name: Says<"a guard says either `forbid` or `require`">
+}
 
 /** The names under which models are granted that are not declared: `provider/*`, for each provider that is open. */
 export type OpenModels<P> = { [K in keyof P & string]: P[K] extends true ? `${K}/*` : never }[keyof P & string]
 
-/** A policy as it is written. Each letter stands for the names of one section; `P` maps the providers to whether they are open. */
-export interface PolicySource<
+/**
+ * The sections of a policy besides its name, guards and routes. Each letter stands for the names of one section; `P` maps the providers to
+ * whether they are open, `X` are the tags of targets, `Y` the budgets of layers.
+ */
+export interface Sections<
   P,
   T extends string,
+  X extends string,
   A extends string,
+  L extends string,
   B extends string,
   C extends string,
   K extends string,
+  G extends string,
   M extends string,
   H extends string,
-  R extends ReadonlyArray<Route<NoInfer<T>>>
+  Y extends string
 > {
-  readonly name: string
   /** Fields of the request's `metadata` that conditions may read. */
   readonly metadata?: ReadonlyArray<M>
   /** Headers that conditions may read, in lower case. */
   readonly headers?: ReadonlyArray<H>
-  readonly providers: { readonly [K in keyof P]: Provider<P[K]> }
-  readonly targets: { readonly [K in T]: Target<NoInfer<keyof P & string>> }
+  /** Tags of callers that conditions may read. */
+  readonly tags?: ReadonlyArray<G>
+  /** The time zone of the hour and the weekday that conditions read; `UTC` unless said. */
+  readonly zone?: string
+  readonly providers?: { readonly [K in keyof P]: Provider<P[K]> }
+  readonly targets?: { readonly [K in T]: Target<NoInfer<keyof P & string>, X> }
+  /** Targets that routes share. */
+  readonly pools?: { readonly [K in L]: Pool<NoInfer<T>> }
   /** Further names for targets, which may be any model name that callers use. */
   readonly aliases?: { readonly [K in A]: NoInfer<T | A> }
   readonly budgets?: { readonly [K in B]: Budget }
   readonly classes?: { readonly [K in C]: Class<NoInfer<T | OpenModels<P>>, NoInfer<B>, NoInfer<keyof P & string>> }
-  readonly keys?: { readonly [N in K]: Key<NoInfer<C>> }
-  readonly routes: (words: Words<T, B, C, K, M, H>) => R & Checked<R>
+  readonly keys?: { readonly [N in K]: Key<NoInfer<C>, NoInfer<G>> }
+  /** What an organisation lays over the policy; all of it applies. */
+  readonly layers?: ReadonlyArray<Layer<Y>>
+  /** When an answer counts as begun, so that nothing can fail over any more; with its first content unless said. */
+  readonly commit?: Commit
+  readonly timeouts?: Timeouts
+  readonly effort?: EffortLimits
+  /** Findings of `turnout check` that are lived with. */
+  readonly accept?: ReadonlyArray<Accepted>
+}
+
+/** A policy as it is written; `R` are its routes and `D` its guards. */
+export interface PolicySource<
+  P,
+  T extends string,
+  X extends string,
+  A extends string,
+  L extends string,
+  B extends string,
+  C extends string,
+  K extends string,
+  G extends string,
+  M extends string,
+  H extends string,
+  Y extends string,
+  R extends ReadonlyArray<Route<NoInfer<T>>>,
+  D extends ReadonlyArray<Guard<NoInfer<T>, NoInfer<keyof P & string>, NoInfer<X>>>
+> extends Sections<P, T, X, A, L, B, C, K, G, M, H, Y> {
+  readonly name: string
+  readonly providers: { readonly [K in keyof P]: Provider<P[K]> }
+  readonly targets: { readonly [K in T]: Target<NoInfer<keyof P & string>, X> }
+  /** What no candidate may be, or must be, whatever leads to it. */
+  readonly guards?: WriteGuards<Naming<T, L, B | Y, C, K, G, M, H>, D>
+  readonly routes: (words: Words<Naming<T, L, B | Y, C, K, G, M, H>>) => R & Checked<R>
 }

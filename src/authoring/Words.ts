@@ -7,7 +7,9 @@
  * the types and to `Check.ts`.
  */
 import type { ConditionJson } from "../Policy.ts"
-import type * as Types from "./Types.ts"
+import type * as Facts from "./Facts.ts"
+import type { Names } from "./Names.ts"
+import type * as Strategies from "./Strategies.ts"
 
 type Literal = string | number | boolean | null
 type Ordering = "<" | "<=" | ">" | ">="
@@ -33,7 +35,7 @@ const orAbsent = (fact: string, holdsOfDefault: boolean, json: ConditionJson): C
   holdsOfDefault ? { or: [isAbsent(fact), json] } : json
 
 // Conditions are JSON whose type the author never sees: the brand exists for the compiler only.
-const condition = (json: ConditionJson) => json as unknown as Types.Condition
+const condition = (json: ConditionJson) => json as unknown as Facts.Condition
 
 const text = (fact: string, absent?: Default<string>) => ({
   is: (value: string) => condition(orAbsent(fact, absent?.value === value, equals(fact, value))),
@@ -42,7 +44,7 @@ const text = (fact: string, absent?: Default<string>) => ({
   toJSON: () => (absent === undefined ? { fact } : { fact, or: absent.value })
 })
 
-const numeric = (fact: string, absent?: Default<number>): Types.Numeric => {
+const numeric = (fact: string, absent?: Default<number>): Facts.Numeric => {
   const order = (operator: Ordering) => (value: number) => {
     const json = { [operator]: [variable(fact), value] }
     if (absent === undefined) return condition(json)
@@ -73,7 +75,7 @@ const numberOrAbsent = (fact: string) => ({
   or: (value: number) => numeric(fact, { value })
 })
 
-const isOptions = (value: unknown): value is Types.FirstOptions => typeof value === "object" && value !== null && !("_tag" in value)
+const isOptions = (value: unknown): value is Strategies.FirstOptions => typeof value === "object" && value !== null && !("_tag" in value)
 
 const first = (...of: ReadonlyArray<unknown>) => {
   const last = of.at(-1)
@@ -81,6 +83,10 @@ const first = (...of: ReadonlyArray<unknown>) => {
   if (strategies.some(isOptions)) throw new TypeError("`first(…)`: the options `{ on: [ … ] }` come once, after the last strategy")
   return { _tag: "First", of: strategies, ...on }
 }
+
+const isList = (arms: Strategies.Arms<string>): arms is ReadonlyArray<Strategies.Arm<string>> => Array.isArray(arms)
+const armsOf = (arms: Strategies.Arms<string>): unknown =>
+  isList(arms) ? arms : Object.entries(arms).map(([name, weight]) => ({ name, weight, to: name }))
 
 const words = {
   request: {
@@ -95,7 +101,9 @@ const words = {
       tools: flag("request.needs.tools"),
       vision: flag("request.needs.vision"),
       structuredOutput: flag("request.needs.structuredOutput"),
-      reasoning: flag("request.needs.reasoning")
+      reasoning: flag("request.needs.reasoning"),
+      audio: flag("request.needs.audio"),
+      files: flag("request.needs.files")
     },
     metadata: (name: string) => textOrAbsent(`request.metadata.${name}`),
     header: (name: string) => textOrAbsent(`request.headers.${name}`)
@@ -104,36 +112,37 @@ const words = {
     key: text("caller.key"),
     class: text("caller.class"),
     team: textOrAbsent("caller.team"),
-    organisation: textOrAbsent("caller.organisation")
+    organisation: textOrAbsent("caller.organisation"),
+    tag: (name: string) => flag(`caller.tags.${name}`)
   },
+  time: { hour: numeric("time.hour"), weekday: text("time.weekday") },
   budget: (name: string) => ({
     spent: numeric(`budget.${name}.spent`),
     remaining: numeric(`budget.${name}.remaining`),
     usedRatio: numeric(`budget.${name}.usedRatio`)
   }),
+  health: (target: string) => ({ up: flag(`health.${target}.up`), latencyMillis: numberOrAbsent(`health.${target}.latencyMillis`) }),
   all: (...of: ReadonlyArray<unknown>) => ({ and: of }),
   any: (...of: ReadonlyArray<unknown>) => ({ or: of }),
   not: (of: unknown) => ({ "!": [of] }),
+  opaque: (rule: unknown) => ({ opaque: rule }),
   asked: () => ({ _tag: "Asked" }),
   deny: (status: number, code: string, message: string) => ({ _tag: "Deny", status, code, message }),
   first,
-  send: (target: string) => ({ _tag: "Send", target }),
-  split: ({ by, salt }: Types.SplitOptions, arms: Types.Arms<string>) => ({
-    _tag: "Split",
-    by,
-    salt,
-    arms: Object.entries(arms).map(([name, weight]) => ({ name, weight, to: name }))
+  hedge: (of: unknown, options: Strategies.HedgeOptions<string>) => ({ _tag: "Hedge", of, after: options.after, with: options.with }),
+  pool: (name: string) => ({ _tag: "Pool", pool: name }),
+  retry: ({ first, longest, ...options }: Strategies.RetryOptions, of: unknown) => ({
+    _tag: "Retry",
+    ...options,
+    backoff: first === undefined && longest === undefined ? undefined : { first, longest },
+    of
   }),
+  send: (target: string, set?: Strategies.Overrides) => ({ _tag: "Send", target, set }),
+  split: ({ by, salt }: Strategies.SplitOptions, arms: Strategies.Arms<string>) => ({ _tag: "Split", by, salt, arms: armsOf(arms) }),
+  spread: (by: string, of: unknown) => ({ _tag: "Spread", by, of }),
   when: (condition: unknown, then: unknown, otherwise: unknown) => ({ _tag: "When", if: condition, then, otherwise }),
   within: (duration: string, of: unknown) => ({ _tag: "Within", duration, of })
-} satisfies Record<keyof Types.Words<string>, unknown>
+} satisfies Record<keyof Strategies.Words<Names>, unknown>
 
 /** The words for a policy; its names live in the types alone. */
-export const wordsFor = <
-  T extends string,
-  B extends string,
-  C extends string,
-  K extends string,
-  M extends string,
-  H extends string
->(): Types.Words<T, B, C, K, M, H> => words as unknown as Types.Words<T, B, C, K, M, H>
+export const wordsFor = <N extends Names>(): Strategies.Words<N> => words as unknown as Strategies.Words<N>

@@ -4,7 +4,7 @@
 import * as Result from "effect/Result"
 import { longestAnswer } from "../Bound.ts"
 import type { Call } from "../Call.ts"
-import type { BadField, Loss } from "../Dialect.ts"
+import type { BadField, Loss, Settings } from "../Dialect.ts"
 import type { Conversation } from "../Conversation.ts"
 import type { Failure } from "../Failure.ts"
 import { type Change, patch } from "../JsonScan.ts"
@@ -16,6 +16,8 @@ export interface Ready {
   readonly _tag: "Ready"
   readonly request: UpstreamRequest
   readonly losses: ReadonlyArray<Loss>
+  /** The fields that were changed besides the model's name, and the headers that were added. */
+  readonly changed: ReadonlyArray<string>
   /** Takes our key out of what a provider says, should it repeat it. */
   readonly redact: (failure: Failure) => Failure
 }
@@ -27,11 +29,15 @@ interface Address {
   readonly origin: string
   readonly path: string
   readonly headers: ReadonlyArray<string>
+  /** Those of `headers` that the policy adds, as records name them. */
+  readonly added: ReadonlyArray<string>
+  /** JSON of what requests name as their model. */
+  readonly model: string
   readonly missingKey: string | undefined
   readonly redact: (failure: Failure) => Failure
 }
 
-const none: ReadonlyArray<Loss> = []
+const none: ReadonlyArray<never> = []
 
 /** Dialects take out what looks like a key; only here is it known what the key is. */
 const redactor = (key: string | undefined): ((failure: Failure) => Failure) => {
@@ -51,36 +57,44 @@ export const wantsUsage = (call: Call): boolean => {
   return typeof options === "object" && options !== null && (options as { readonly include_usage?: unknown }).include_usage === true
 }
 
-/** The names under which a request says how long its answer may be. A host that knows one of them may take no notice of the other. */
-const maximums = ["max_completion_tokens", "max_tokens"] as const
-
-/** What makes the answer no longer than what is reserved for it, by whichever name the host goes. */
-const maximumsFor = ({ ask, parsed }: Call, target: Target): ReadonlyArray<Change> => {
-  const most = longestAnswer(ask, target)
-  // INVARIANT: without one nothing was reserved, and nothing is sent.
-  if (most === undefined) return []
-  const json = String(most)
-  const named = maximums.filter((key) => (parsed.json[key] ?? null) !== null)
-  const changes = named.flatMap((key) => {
-    const value = parsed.json[key]
-    return typeof value === "number" && Number.isSafeInteger(value) && value > 0 && value <= most ? [] : [{ key, json }]
-  })
-  // OpenAI refuses both names at once, and goes by either; a host of the older name may not know the newer.
-  const missing = named.length === 0 || (target.maxTokensField === "max_tokens" && !named.includes("max_tokens"))
-  return missing ? [...changes, { key: target.maxTokensField, json }] : changes
+/** What the policy sets of a request to `target`; undefined where that is nothing. */
+const settingsOf = ({ ask, bounded }: Call, target: Target, forwards: boolean): Settings | undefined => {
+  const { set } = target
+  // What is reserved for an answer is as long as it may get; and a caller who asks for more than the policy's maximum gets that. INVARIANT: a bounded call is
+  // not sent where no maximum is known, and none is sent that asks for more than the model itself can.
+  const most = bounded || set?.maxOutputTokens !== undefined || (ask.maxOutputTokens() ?? 0) > (target.maxOutputTokens ?? Infinity)
+  const maxOutputTokens = most ? longestAnswer(ask, target) : undefined
+  if (set?.temperature === undefined && set?.reasoningEffort === undefined && maxOutputTokens === undefined) return undefined
+  const maxTokensField = forwards ? target.maxTokensField : undefined
+  return { temperature: set?.temperature, reasoningEffort: set?.reasoningEffort, maxOutputTokens, maxTokensField }
 }
 
-/** The changes that forwarding makes to the caller's bytes: the model's name, a maximum that a budget needs, and the request for usage at the end of a stream. */
-export const changesFor = (call: Call, target: Target): ReadonlyArray<Change> => {
-  const changes: Array<Change> = []
-  if (call.ask.model !== target.model) changes.push({ key: "model", json: JSON.stringify(target.model) })
-  if (call.bindings.length > 0) changes.push(...maximumsFor(call, target))
-  if (call.ask.stream && target.reportsStreamUsage && !wantsUsage(call)) {
-    const options = call.parsed.json["stream_options"]
-    changes.push({ key: "stream_options", json: JSON.stringify({ ...(typeof options === "object" ? options : {}), include_usage: true }) })
-  }
-  return changes
+/** The request for usage at the end of a stream, for a caller who did not make it. */
+const usageWish = (call: Call, target: Target): ReadonlyArray<Change> => {
+  if (!call.ask.stream || !target.reportsStreamUsage || wantsUsage(call)) return none
+  const options = call.parsed.json["stream_options"]
+  return [{ key: "stream_options", json: JSON.stringify({ ...(typeof options === "object" ? options : {}), include_usage: true }) }]
 }
+
+/** The conversation that says what is set. A maximum that only the target demands stays the encoder's, which tells the caller. */
+const withSettings = (
+  conversation: Conversation,
+  { maxOutputTokens, reasoningEffort, temperature }: Settings,
+  cap: number | undefined,
+  changes: ReadonlyArray<Change>
+): Conversation => ({
+  ...conversation,
+  ...(temperature === undefined ? {} : { sampling: { ...conversation.sampling, temperature } }),
+  ...(reasoningEffort === undefined ? {} : { thinking: { _tag: "Effort", effort: reasoningEffort } }),
+  ...(maxOutputTokens === undefined
+    ? {}
+    : {
+        maxOutputTokens:
+          conversation.maxOutputTokens === undefined ? maxOutputTokens : Math.min(conversation.maxOutputTokens, cap ?? Infinity)
+      }),
+  // What is replaced is not lost.
+  extras: conversation.extras.filter(({ field }) => changes.every(({ key }) => key !== field))
+})
 
 export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((call: Call, target: Target) => Encoded) => {
   const addresses = new WeakMap<Target, Address>()
@@ -91,16 +105,18 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((c
     if (found !== undefined) return found
     const url = new URL(target.baseUrl + target.dialect.path)
     const key = target.key === undefined ? undefined : secretOf(target.key)
+    const own = { "content-type": "application/json", "accept-encoding": "identity", ...target.dialect.headers(key) }
+    // INVARIANT: a policy sets no credential and nothing of the connection. What the dialect sends itself it cannot replace either, nor what it would send with a key.
+    const beside = Object.entries(target.set?.headers ?? {}).filter(
+      ([name]) => !Object.hasOwn(own, name) && !Object.hasOwn(target.dialect.headers(""), name)
+    )
     const address: Address = {
       origin: url.origin,
       path: url.pathname,
       // An allow-list by construction: nothing of the caller's headers goes on.
-      headers: Object.entries({
-        "content-type": "application/json",
-        "accept-encoding": "identity",
-        "user-agent": "turnout",
-        ...target.dialect.headers(key)
-      }).flat(),
+      headers: Object.entries({ "user-agent": "turnout", ...Object.fromEntries(beside), ...own }).flat(),
+      added: beside.map(([name]) => `headers.${name}`),
+      model: JSON.stringify(target.deployment),
       missingKey: target.key !== undefined && key === undefined ? target.key.env : undefined,
       redact: redactor(key)
     }
@@ -108,8 +124,18 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((c
     return address
   }
 
+  /** The call as its target's dialect reads it, or what is wrong with the request. */
+  const conversationOf = (call: Call): Result.Result<Conversation, BadField> => {
+    let conversation = conversations.get(call)
+    if (conversation === undefined) {
+      conversation = call.incoming.api.dialect.decodeRequest(call.parsed.json)
+      conversations.set(call, conversation)
+    }
+    return conversation
+  }
+
   return (call, target) => {
-    const { headers, missingKey, origin, path, redact } = addressOf(target)
+    const { added, headers, missingKey, model, origin, path, redact } = addressOf(target)
     if (missingKey !== undefined) {
       return {
         _tag: "Impossible",
@@ -119,23 +145,30 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((c
         }
       }
     }
-    if (target.speaks === call.incoming.api.speaks) {
-      const body = patch(call.parsed.bytes, call.parsed.scan, changesFor(call, target))
-      return { _tag: "Ready", request: { origin, path, headers, body }, losses: none, redact }
+    const { parsed } = call
+    const { dialect, speaks } = call.incoming.api
+    const { connectMillis } = call.limits
+    const forwards = target.speaks === speaks
+    const settings = settingsOf(call, target, forwards)
+    const set = settings === undefined ? none : dialect.overrides(parsed.json, settings)
+    if (forwards) {
+      const changes = [...set, ...usageWish(call, target)]
+      const changed = changes.length + added.length === 0 ? none : [...changes.map(({ key }) => key), ...added]
+      if (call.ask.model !== target.deployment) changes.push({ key: "model", json: model })
+      const body = patch(parsed.bytes, parsed.scan, changes)
+      return { _tag: "Ready", request: { origin, path, headers, body, connectMillis }, losses: none, changed, redact }
     }
-    let conversation = conversations.get(call)
-    if (conversation === undefined) {
-      conversation = call.incoming.api.dialect.decodeRequest(call.parsed.json)
-      conversations.set(call, conversation)
-    }
+    const conversation = conversationOf(call)
     if (Result.isFailure(conversation)) {
       const { message, path: param } = conversation.failure
       return { _tag: "Impossible", failure: { class: "bad-request", message: `\`${param}\`: ${message}`, param } }
     }
-    const { body, losses } = target.dialect.encodeRequest(conversation.success, {
-      model: target.model,
-      ...(target.maxOutputTokens === undefined ? {} : { maxOutputTokens: target.maxOutputTokens })
-    })
-    return { _tag: "Ready", request: { origin, path, headers, body: JSON.stringify(body) }, losses, redact }
+    const { deployment, maxOutputTokens } = target
+    const { body, losses } = target.dialect.encodeRequest(
+      settings === undefined ? conversation.success : withSettings(conversation.success, settings, target.set?.maxOutputTokens, set),
+      { model: target.model, deployment, ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }) }
+    )
+    const changed = [...set.map(({ key }) => key), ...added]
+    return { _tag: "Ready", request: { origin, path, headers, body: JSON.stringify(body), connectMillis }, losses, changed, redact }
   }
 }

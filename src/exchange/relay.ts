@@ -1,14 +1,16 @@
 /**
  * What becomes of an answer's bytes on their way to the caller: one relay for each combination of whole or streamed, forwarded or translated.
  *
- * A relay decides when the answer commits. A whole answer commits when it has arrived, within the size limit, and parses; a stream at its first content. Before
- * that nothing leaves, so a cut, an empty body, or an error inside a 200 can still fail over.
+ * A relay decides when the answer commits. A whole answer commits when it has arrived, within the size limit, and parses; a stream when its route says so: with its
+ * head, at its first content, or when it has ended well and leaves at once. Before that nothing leaves, so a cut, an empty body, or an error inside a 200 can
+ * still fail over.
  */
 import * as Result from "effect/Result"
 import type { Call } from "../Call.ts"
 import type { StreamEvent, Usage } from "../Conversation.ts"
 import type { AnswerContext, Loss, SseEvent, StreamEncoder } from "../Dialect.ts"
 import type { Failure } from "../Failure.ts"
+import type { Commit } from "../Policy.ts"
 import { concat, SseSplitter } from "../Sse.ts"
 import type { Target } from "../Target.ts"
 import { type ReadUtf8, utf8Length } from "../Text.ts"
@@ -24,7 +26,9 @@ export interface Transfer {
   readonly losses: Array<Loss>
   readonly committed: boolean
   usage: Usage | undefined
-  /** Sends the head to the caller: failover is over. */
+  /** A stream has shown its first content. */
+  readonly begin: () => void
+  /** Sends the head to the caller, after which failover is over. Where another attempt answers already the transfer ends here, and takes nothing more. */
   readonly commit: (contentType: string, more: ReadonlyArray<string>) => void
   readonly write: (bytes: Uint8Array | string) => void
   readonly done: (bytes?: Uint8Array | string) => void
@@ -44,6 +48,8 @@ const maxEventBytes = 8 * 1024 * 1024
 
 const decoder = new TextDecoder("utf-8")
 const eventStream = "text/event-stream; charset=utf-8"
+/** A comment: what keeps a stream alive in one dialect has no words in another. */
+const alive = ": alive\n\n"
 const unbuffered = ["cache-control", "no-cache", "x-accel-buffering", "no"]
 
 const malformed = (message: string): Failure => ({ class: "malformed", message })
@@ -163,27 +169,58 @@ const contextOf = (call: Call): AnswerContext => ({
   includeUsage: wantsUsage(call)
 })
 
-/** Holds what may not leave yet, and lets it go in order once the answer has committed. */
+/** Holds what may not leave yet, and lets it go in order once the answer commits. */
 class Gate<Bytes extends Uint8Array | string> {
   readonly #transfer: Transfer
+  readonly #commit: Commit
   #held: Array<Bytes> = []
   #heldLength = 0
+  /** There has been content. */
+  begun = false
 
   constructor(transfer: Transfer) {
     this.#transfer = transfer
+    this.#commit = transfer.call.limits.commit
+    if (this.#commit !== "headers") return
+    this.#open()
+    // Nothing more may come for a long time, and a head waits for the first write.
+    transfer.write("")
+  }
+
+  /** Whether the caller waits for content with its head in hand. */
+  get waits(): boolean {
+    return this.#commit === "headers" && !this.begun
   }
 
   pass(bytes: Bytes): void {
-    if (this.#transfer.committed) {
-      this.#transfer.write(bytes)
+    const transfer = this.#transfer
+    if (transfer.committed) {
+      transfer.write(bytes)
       return
     }
     this.#held.push(bytes)
     this.#heldLength += bytes.length
-    if (this.#heldLength > maxEventBytes) this.#transfer.fail(malformed("the stream has no content, but goes on and on"))
+    if (this.#commit === "whole") {
+      if (this.#heldLength > transfer.maxAnswerBytes) transfer.fail(malformed(`the answer is larger than ${transfer.maxAnswerBytes} bytes`))
+    } else if (this.#heldLength > maxEventBytes) transfer.fail(malformed("the stream has no content, but goes on and on"))
   }
 
-  open(): void {
+  /** The next bytes are content. */
+  content(): void {
+    if (this.begun) return
+    this.begun = true
+    this.#transfer.begin()
+    if (this.#commit === "first-content") this.#open()
+  }
+
+  /** The stream has ended well. */
+  done(): void {
+    this.content()
+    this.#open()
+    this.#transfer.done()
+  }
+
+  #open(): void {
     if (this.#transfer.committed) return
     this.#transfer.commit(eventStream, unbuffered)
     for (const bytes of this.#held) this.#transfer.write(bytes)
@@ -226,12 +263,12 @@ const forwardStream = (transfer: Transfer): Relay => {
     }
     if (seen.usage !== undefined) transfer.usage = seen.usage
     if (seen.usageOnly && hideUsage) return
-    if (seen.content || seen.done) gate.open()
+    if (seen.content) gate.content()
     join(bytes)
     if (seen.done) {
       over = true
       flush()
-      transfer.done()
+      gate.done()
     }
   }
   return {
@@ -247,6 +284,8 @@ const forwardStream = (transfer: Transfer): Relay => {
     }
   }
 }
+
+const nothing: ReadonlyArray<StreamEvent> = []
 
 const isContent = (event: StreamEvent): boolean => {
   switch (event._tag) {
@@ -289,17 +328,22 @@ const translateStream = (transfer: Transfer): Relay => {
       }
       if (event._tag === "Usage") transfer.usage = event.usage
       if (event._tag === "Lost") transfer.losses.push({ field: event.field, reason: event.reason })
-      if (isContent(event)) gate.open()
+      if (isContent(event)) gate.content()
       const [next, text] = encode.step(writing, event)
       writing = next
       out += text
       if (event._tag === "End") over = true
     }
     if (out !== "") gate.pass(out)
-    if (over) transfer.done()
+    else if (gate.waits) gate.pass(alive)
+    if (over) gate.done()
   }
   const take = (event: SseEvent | undefined): void => {
-    if (over || event === undefined) return
+    if (over) return
+    if (event === undefined) {
+      say(nothing)
+      return
+    }
     const [next, events] = decode.step(reading, event)
     reading = next
     say(events)

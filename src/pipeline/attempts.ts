@@ -9,13 +9,16 @@ import * as Exit from "effect/Exit"
 import type { Attempt, Outcome } from "../Attempt.ts"
 import { type Bound, boundOf } from "../Bound.ts"
 import { exhausted } from "../Budgets.ts"
-import type { Attempted, Call, Rejected, Settled, Underway } from "../Call.ts"
+import type { Attempted, Call, Rejected, Settled, Side, Underway } from "../Call.ts"
 import type { Failure } from "../Failure.ts"
 import { refuse } from "../GatewayError.ts"
 import { type Health, verdictOf } from "../Health.ts"
 import type { Ledger, Refusal, Reservation, Unavailable } from "../Ledger.ts"
 import { costOf } from "../Money.ts"
+import type { Rule } from "../Rules.ts"
 import type { Target } from "../Target.ts"
+import { dollars } from "../Text.ts"
+import { isWithin, type Lane, laneUntil } from "./lane.ts"
 
 export interface Services {
   readonly attempt: Attempt["Service"]
@@ -28,18 +31,24 @@ export interface Services {
 
 /** What a strategy can do with a candidate. */
 export interface Attempts {
-  readonly tryTarget: (call: Call, target: Target, commitBy: number) => Effect.Effect<Settled>
+  readonly tryTarget: (call: Call, target: Target, lane: Lane) => Effect.Effect<Settled>
   /** Tries the first candidate that only its breaker has kept out, whatever health says now. Undefined where another rule stands in the way too. */
   readonly probe: (call: Call) => Effect.Effect<Settled> | undefined
-  readonly notGranted: (call: Call, target: Target, rule: string) => Effect.Effect<Settled>
+  readonly ruledOut: (call: Call, target: Target, rule: Rule) => Effect.Effect<Settled>
   readonly reject: (call: Call, rejected: Rejected) => Effect.Effect<Settled>
-  /** Ends what is under way when the call is given up. */
-  readonly abandon: (call: Call, failure: Failure) => void
+  /** Ends what is under way when the call, or one side of a hedge in it, is given up. */
+  readonly abandon: (call: Call, failure: Failure, side?: Side) => void
 }
 
 /** `flatMap`, at once where the first effect is a value already: services in memory answer so, and a step of the fibre costs more than their answer. */
 const andThen = <A, B>(effect: Effect.Effect<A>, f: (value: A) => Effect.Effect<B>): Effect.Effect<B> =>
   Exit.isExit(effect) && Exit.isSuccess(effect) ? f(effect.value as A) : Effect.flatMap(effect, f)
+
+/** Takes one out, mostly the last. */
+const leave = (all: Array<Underway>, one: Underway): void => {
+  if (all.at(-1) === one) all.pop()
+  else all.splice(all.indexOf(one), 1)
+}
 
 export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services): Attempts => {
   const reject = (call: Call, rejected: Rejected): Effect.Effect<Settled> => {
@@ -47,39 +56,54 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
     return Effect.succeed(rejected)
   }
 
-  /** Charges an attempt: what it has cost where that is known, nothing where it certainly cost nothing, else what was held for it. */
+  /**
+   * Charges an attempt: what it has cost where that is known, nothing where it certainly cost nothing, else the most that it can have cost: what was held for it, or would
+   * have been where only its route's effort is bounded.
+   */
   const charge = (
-    held: Reservation | undefined,
-    { failure, unbilled, usage }: Outcome,
-    target: Target
+    { bound, held, target }: Underway,
+    { failure, unbilled, usage }: Outcome
   ): Pick<Attempted, "nanoDollars" | "estimated"> => {
-    // Usage that counts nothing tells nothing: a host may use other names.
-    const cost = usage === undefined || usage.inputTokens + usage.outputTokens === 0 ? undefined : costOf(target.price, usage)
-    if (held === undefined) return { nanoDollars: unbilled ? 0 : cost, estimated: false }
     if (unbilled) {
-      ledger.release(held)
+      if (held !== undefined) ledger.release(held)
       return { nanoDollars: 0, estimated: false }
     }
+    // Usage that counts nothing tells nothing: a host may use other names.
+    const cost = usage === undefined || usage.inputTokens + usage.outputTokens === 0 ? undefined : costOf(target.price, usage)
+    if (bound === undefined) return { nanoDollars: cost, estimated: false }
     // Usage that a broken answer has told so far may not be the last of it, but it is the least.
     const known = failure === undefined ? cost : undefined
-    const nanoDollars = known ?? Math.max(held.nanoDollars, cost ?? 0)
-    ledger.settle(held, nanoDollars)
+    const nanoDollars = known ?? Math.max(bound, cost ?? 0)
+    if (held !== undefined) ledger.settle(held, nanoDollars)
     return { nanoDollars, estimated: known === undefined }
   }
 
+  /** Tells health how long the first token took; of an attempt that was given up before it had one, that it takes longer. */
+  const measure = ({ gauge, startedAt }: Underway, { failure, firstTokenAt }: Outcome, endedAt: number): void => {
+    health.end(gauge)
+    if (firstTokenAt !== undefined) health.measure(gauge, firstTokenAt - startedAt, endedAt)
+    else if (failure === undefined) health.measure(gauge, endedAt - startedAt, endedAt)
+    else if (failure.class === "timeout" || failure.class === "cancelled") health.waited(gauge, endedAt - startedAt, endedAt)
+  }
+
   /** Settles an attempt and writes down what it came to, on every way out of it. */
-  const conclude = (call: Call, { held, probe, startedAt, target }: Underway, outcome: Outcome): Attempted => {
+  const conclude = (call: Call, underway: Underway, outcome: Outcome): Attempted => {
+    const { bound, held, number, probe, startedAt, target } = underway
     const endedAt = now()
     health.report(target.identity, verdictOf(outcome.failure?.class), endedAt)
-    const { estimated, nanoDollars } = charge(held, outcome, target)
+    measure(underway, outcome, endedAt)
+    const { estimated, nanoDollars } = charge(underway, outcome)
+    if (bound !== undefined) call.spentNanoDollars += nanoDollars! - bound
     const attempted: Attempted = {
       _tag: "Attempted",
+      number,
       target,
       failure: outcome.failure,
       committed: outcome.committed,
       status: outcome.status,
       usage: outcome.usage,
       losses: outcome.losses,
+      changed: outcome.changed ?? [],
       startedMillis: startedAt - call.began,
       firstTokenMillis: outcome.firstTokenAt === undefined ? undefined : outcome.firstTokenAt - call.began,
       endedMillis: endedAt - call.began,
@@ -88,36 +112,67 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
       estimated,
       probe
     }
-    call.attempts.push(attempted)
+    const { attempts } = call
+    attempts.push(attempted)
+    // In the order in which they have begun.
+    for (let at = attempts.length - 1; at > 0 && attempts[at - 1]!.number > number; at--) {
+      attempts[at] = attempts[at - 1]!
+      attempts[at - 1] = attempted
+    }
     return attempted
   }
 
   /** The attempt, where a layer that throws instead of giving an Effect dies like any other, within its call. */
-  const started = (call: Call, target: Target, commitBy: number): Effect.Effect<Outcome> => {
+  const started = (call: Call, target: Target, lane: Lane): Effect.Effect<Outcome> => {
     try {
-      return attempt.run(call, target, { commitBy })
+      return attempt.run(call, target, lane)
     } catch (error) {
       return Effect.die(error)
     }
   }
 
   /** Takes note of an attempt from the moment at which something is held for it, so that it is settled on every way out. */
-  const enter = (call: Call, target: Target, startedAt: number, probe: boolean, held: Reservation | undefined, sent: boolean): Underway => {
-    const underway: Underway = { target, startedAt, probe, held, sent }
+  const enter = (
+    call: Call,
+    target: Target,
+    side: Side | undefined,
+    startedAt: number,
+    probe: boolean,
+    bound: number | undefined,
+    held: Reservation | undefined
+  ): Underway => {
+    const underway: Underway = {
+      number: call.begun++,
+      target,
+      gauge: health.begin(target.identity),
+      side,
+      startedAt,
+      probe,
+      bound,
+      held,
+      sent: held === undefined
+    }
+    if (bound !== undefined) call.spentNanoDollars += bound
     call.underway.push(underway)
     return underway
   }
 
-  const send = (call: Call, commitBy: number, underway: Underway): Effect.Effect<Settled> =>
-    andThen(started(call, underway.target, commitBy), (outcome) => {
-      call.underway.splice(call.underway.indexOf(underway), 1)
+  const send = (call: Call, lane: Lane, underway: Underway): Effect.Effect<Settled> =>
+    andThen(started(call, underway.target, lane), (outcome) => {
+      leave(call.underway, underway)
       return Effect.succeed(conclude(call, underway, outcome))
     })
 
-  /** Ends what was under way when its call was given up: an attempt that was sent may have been billed, so it settles as estimated. */
-  const abandon = (call: Call, failure: Failure): void => {
-    const { begun: committed } = call.incoming.reply
-    for (const underway of call.underway.splice(0)) {
+  /** Ends what was under way when its call was given up, or its side of a hedge: an attempt that was sent may have been billed, so it settles as estimated. */
+  const abandon = (call: Call, failure: Failure, side?: Side): void => {
+    const all = call.underway.splice(0)
+    // A side that is given up has lost: it has not committed.
+    const committed = side === undefined && call.incoming.reply.begun
+    for (const underway of all) {
+      if (side !== undefined && !isWithin(underway.side, side)) {
+        call.underway.push(underway)
+        continue
+      }
       const unbilled = !underway.sent
       conclude(call, underway, { failure, committed, status: undefined, usage: undefined, firstTokenAt: undefined, losses: [], unbilled })
     }
@@ -127,7 +182,7 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
   const keptOut = (
     call: Call,
     target: Target,
-    commitBy: number,
+    { commitBy }: Lane,
     startedAt: number,
     bound: Bound | undefined
   ): Effect.Effect<Settled> | undefined => {
@@ -140,13 +195,14 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
   const pay = (
     call: Call,
     target: Target,
-    commitBy: number,
+    lane: Lane,
     startedAt: number,
     probe: boolean,
     bound: Bound | undefined
   ): Effect.Effect<Settled> => {
-    const admit = (): Effect.Effect<Settled> | undefined => (probe ? undefined : keptOut(call, target, commitBy, startedAt, bound))
-    if (bound === undefined) return admit() ?? send(call, commitBy, enter(call, target, startedAt, probe, undefined, true))
+    const admit = (): Effect.Effect<Settled> | undefined => (probe ? undefined : keptOut(call, target, lane, startedAt, bound))
+    if (bound === undefined || call.bindings.length === 0)
+      return admit() ?? send(call, lane, enter(call, target, lane.side, startedAt, probe, bound?.nanoDollars, undefined))
     // Between being admitted, a reservation and the note of it nothing may come, or the probe's place and the amount would be held for ever.
     return Effect.uninterruptibleMask((restore) => {
       const out = admit()
@@ -154,17 +210,18 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
       const time = clock.currentTimeMillisUnsafe()
       return andThen(ledger.reserve(call.bindings, bound.nanoDollars, time), (held) => {
         if (held._tag !== "Reservation") return refused(call, target, startedAt, bound, held, time)
-        // A reservation may have waited for its slice.
-        if (commitBy !== Infinity && now() >= commitBy) {
+        // A reservation may have waited for its slice, and another attempt of a hedge may have begun meanwhile.
+        const late = lane.commitBy !== Infinity && now() >= lane.commitBy ? tooLate(call, target) : usedUp(call, target, bound)
+        if (late !== undefined) {
           ledger.release(held)
           health.report(target.identity, "neutral", startedAt)
-          return tooLate(call, target)
+          return late
         }
-        const underway = enter(call, target, startedAt, probe, held, false)
+        const underway = enter(call, target, lane.side, startedAt, probe, bound.nanoDollars, held)
         return restore(
           Effect.suspend(() => {
             underway.sent = true
-            return send(call, commitBy, underway)
+            return send(call, lane, underway)
           })
         )
       })
@@ -186,21 +243,36 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
     return reject(call, { _tag: "Rejected", target: target.name, by: "ledger", error })
   }
 
-  const notGranted = (call: Call, target: Target, rule: string): Effect.Effect<Settled> => {
-    const error = refuse("not_granted", `class \`${call.caller.class}\` may not use \`${target.name}\`: ${rule}`, { final: true })
-    return reject(call, { _tag: "Rejected", target: target.name, by: "grant", error })
-  }
+  const ruledOut = (call: Call, target: Target, rule: Rule): Effect.Effect<Settled> =>
+    reject(call, { _tag: "Rejected", target: target.name, by: rule.by, error: rule.error(call.caller) })
 
   const tooLate = (call: Call, target: Target): Effect.Effect<Settled> => {
     const error = refuse("deadline_exceeded", `no time was left to try \`${target.name}\``)
     return reject(call, { _tag: "Rejected", target: target.name, by: "deadline", error })
   }
 
-  const tryTarget = (call: Call, target: Target, commitBy: number): Effect.Effect<Settled> => {
+  /** Where another attempt would be more than the route allows a call: its rejection. */
+  const usedUp = (call: Call, target: Target, bound: Bound | undefined): Effect.Effect<Settled> | undefined => {
+    const { attempts, effortNanoDollars } = call.limits
+    const error =
+      call.begun >= attempts
+        ? refuse("effort_exhausted", `no attempt is left for \`${target.name}\`: its route allows ${attempts}`, { final: true })
+        : bound !== undefined && call.spentNanoDollars + bound.nanoDollars > effortNanoDollars
+          ? refuse(
+              "effort_exhausted",
+              `\`${target.name}\` may cost up to ${dollars(bound.nanoDollars)}, and of the ${dollars(effortNanoDollars)} that its route allows a call ` +
+                `${dollars(Math.max(0, effortNanoDollars - call.spentNanoDollars))} is left`,
+              { final: true }
+            )
+          : undefined
+    return error && reject(call, { _tag: "Rejected", target: target.name, by: "effort", error })
+  }
+
+  const tryTarget = (call: Call, target: Target, lane: Lane): Effect.Effect<Settled> => {
     const startedAt = now()
-    if (startedAt >= commitBy) return tooLate(call, target)
+    if (startedAt >= lane.commitBy) return tooLate(call, target)
     let bound: Bound | undefined
-    if (call.bindings.length > 0) {
+    if (call.bounded) {
       const known = boundOf(call.ask, target)
       if (known._tag === "Unbounded") {
         const error = refuse(known.code, known.message, { final: true })
@@ -208,15 +280,19 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
       }
       bound = known
     }
-    return pay(call, target, commitBy, startedAt, false, bound)
+    return usedUp(call, target, bound) ?? pay(call, target, lane, startedAt, false, bound)
   }
 
   const probe = (call: Call): Effect.Effect<Settled> | undefined => {
-    const permitted = call.rejections.filter((rejection) => rejection.by !== "grant")
+    // What a rule keeps out is no candidate, whatever its breaker says.
+    const permitted = call.rejections.filter(
+      (rejection) => rejection.by !== "grant" && rejection.by !== "guard" && rejection.by !== "capability"
+    )
     if (permitted.length === 0 || !permitted.every((rejection) => rejection.by === "breaker")) return undefined
+    // INVARIANT: nothing was tried, so no time has passed and no effort is spent, and no hedge is left to win.
     const { bound, commitBy, target } = permitted[0]!.candidate!
-    return pay(call, target, commitBy, now(), true, bound)
+    return pay(call, target, laneUntil(commitBy), now(), true, bound)
   }
 
-  return { tryTarget, probe, notGranted, reject, abandon }
+  return { tryTarget, probe, ruledOut, reject, abandon }
 }

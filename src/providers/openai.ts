@@ -12,6 +12,7 @@ import { encodeAnswer, streamEncoder } from "./openai/answer.ts"
 import { parseChat } from "./openai/ask.ts"
 import { errorBody, errorEvent } from "./openai/error.ts"
 import { classify, failureIn } from "./openai/failure.ts"
+import { overrides } from "./openai/overrides.ts"
 import { decodeRequest } from "./openai/request.ts"
 import { decodeAnswer, encodeRequest, streamDecoder } from "./openai/target.ts"
 import { usageOf } from "./openai/usage.ts"
@@ -87,7 +88,7 @@ export const openai: Dialect = {
 }
 
 /** OpenAI Chat Completions as callers speak it. */
-export const openaiCaller: CallerDialect = { decodeRequest, encodeAnswer, streamEncoder }
+export const openaiCaller: CallerDialect = { decodeRequest, overrides, encodeAnswer, streamEncoder }
 
 /** The Chat Completions API: how its requests are read, and how its errors look. */
 export const chatCompletions: Api = {

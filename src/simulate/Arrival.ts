@@ -14,7 +14,7 @@ import type { Row } from "./Traffic.ts"
 const unused = (): never => {
   throw new Error("a simulated request has no body that could be read or translated")
 }
-const dialect: CallerDialect = { decodeRequest: unused, encodeAnswer: unused, streamEncoder: unused }
+const dialect: CallerDialect = { decodeRequest: unused, overrides: unused, encodeAnswer: unused, streamEncoder: unused }
 
 /** The API that simulated callers speak: the usual one, with errors that nobody reads. */
 export const api: Api = {
@@ -90,6 +90,9 @@ export class Arrival implements Incoming, Parsed, Ask, Reply {
   }
   needsStructuredOutput(): boolean {
     return this.row.details.needs.includes("structuredOutput")
+  }
+  hasFormat(): boolean {
+    return this.needsStructuredOutput()
   }
   needsReasoning(): boolean {
     return this.row.details.needs.includes("reasoning")

@@ -3,14 +3,13 @@
  *
  * All luck is a hash of seed, call, target and how often the call has tried that target before, so a policy that tries something else first leaves
  * the luck of what comes after as it was. An event strikes the attempts that begin while it lasts. Rules of time are those of the live gateway: a commit that comes
- * at the deadline is late, an answer of which nothing has come after 120 s has timed out, and what such attempts cost is not known.
+ * at the deadline is late, an answer of which nothing has come within its route's timeouts has timed out, and what such attempts cost is not known.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { Attempt, type Limits, type Outcome } from "../Attempt.ts"
 import type { Call } from "../Call.ts"
-import { defaults } from "../Exchange.ts"
 import type { Failure, FailureClass } from "../Failure.ts"
 import type { Target } from "../Target.ts"
 import type { VirtualTime } from "../VirtualTime.ts"
@@ -33,8 +32,12 @@ const statuses: Readonly<Partial<Record<FailureClass, number>>> = {
   auth: 401
 }
 
-/** Microseconds that an answer may take to its first byte, as live. */
-const firstByteMicros = defaults.firstByteMillis * 1_000
+/** Where a route waits for ever, whoever is behind the caller does not. */
+const longestPatienceMillis = 24 * 60 * 60 * 1_000
+
+/** Microseconds for which nothing need come of an answer. */
+const patienceOf = ({ ask: { stream }, limits: { firstTokenMillis, headersMillis, totalMillis } }: Call): number =>
+  Math.min(headersMillis, stream ? firstTokenMillis : Infinity, totalMillis, longestPatienceMillis) * 1_000
 
 const failureOf = (name: FailureClass, message: string, retryAfterMillis?: number): Failure => ({
   class: name,
@@ -55,7 +58,8 @@ const before = (failure: Failure, status: number | undefined, unbilled: boolean)
 })
 
 const late = before(failureOf("timeout", "nothing was committed before the deadline"), undefined, false)
-const silent = before(failureOf("timeout", `no answer within ${defaults.firstByteMillis / 1_000} s`), undefined, false)
+const silent = before(failureOf("timeout", "no answer in time"), undefined, false)
+const lost = before(failureOf("cancelled", "another attempt has begun to answer"), undefined, false)
 const malformed = before(failureOf("malformed", "as modelled"), 200, false)
 const cut = failureOf("stream-cut", "as modelled")
 const cutBefore = before(cut, 200, false)
@@ -79,6 +83,7 @@ export const courseOf = (
   maxOutputTokens: number | undefined,
   luck: number,
   now: number,
+  patience: number,
   statusOutcomes: (name: FailureClass, retryAfterMillis: number | undefined) => Outcome
 ): Course => {
   let failing: FailureClass | undefined
@@ -102,7 +107,7 @@ export const courseOf = (
       }
     }
   }
-  if (failing === "timeout") return { endsAt: now + firstByteMicros, commitsAt: Infinity, outcome: silent }
+  if (failing === "timeout") return { endsAt: now + patience, commitsAt: Infinity, outcome: silent }
   if (failing !== undefined && failing !== "stream-cut" && failing !== "malformed") {
     return { endsAt: now + span(failAfter, luck, draw.failAfter, slow), commitsAt: Infinity, outcome: statusOutcomes(failing, retryAfter) }
   }
@@ -113,7 +118,7 @@ export const courseOf = (
   // Drawn even for an answer of one token, rounded only as a whole: a token may take less than a microsecond.
   const rest = tokens <= 1 ? 0 : span({ median: perToken.median * (tokens - 1), sigma: perToken.sigma }, luck, draw.perToken, slow)
   const { stream } = details
-  if ((stream ? first : first + rest) > firstByteMicros) return { endsAt: now + firstByteMicros, commitsAt: Infinity, outcome: silent }
+  if ((stream ? first : first + rest) > patience) return { endsAt: now + patience, commitsAt: Infinity, outcome: silent }
   if (failing === "malformed") return { endsAt: now + (stream ? first : first + rest), commitsAt: Infinity, outcome: malformed }
   if (failing === "stream-cut") {
     const endsAt = now + first + Math.round(rest * uniform(luck, draw.cutAt))
@@ -174,26 +179,46 @@ export const layer = ({ model, seed, startMillis, time }: ModelledOptions): Laye
   }
   const statusOutcomes = refusals()
 
-  const run = (call: Call, target: Target, { commitBy }: Limits): Effect.Effect<Outcome> => {
+  const run = (call: Call, target: Target, { claim, commitBy }: Limits): Effect.Effect<Outcome> => {
     const arrival = call.incoming
     if (!(arrival instanceof Arrival)) return Effect.die(new Error("a modelled attempt was asked for a call that is not simulated"))
     return Effect.callback<Outcome>((resume) => {
       const { luck, played } = of(target)
       let earlier = 0
       for (const attempted of call.attempts) if (attempted.target.name === target.name) earlier++
+      // It is under way itself.
+      for (const underway of call.underway) if (underway.target.name === target.name) earlier++
+      earlier--
       const now = time.now()
-      const course = courseOf(played, arrival, target.maxOutputTokens, derive(derive(luck, arrival.number), earlier), now, statusOutcomes)
+      const patience = patienceOf(call)
+      const course = courseOf(
+        played,
+        arrival,
+        target.maxOutputTokens,
+        derive(derive(luck, arrival.number), earlier),
+        now,
+        patience,
+        statusOutcomes
+      )
       const deadline = commitBy === Infinity ? Infinity : Math.round(commitBy * 1_000)
       const inTime = (course.commitsAt === Infinity ? course.endsAt : course.commitsAt) < deadline
       const { commitsAt, endsAt, outcome } = inTime ? course : { commitsAt: Infinity, endsAt: deadline, outcome: late }
-      const timer = time.schedule(endsAt, () => {
-        if (outcome.committed) arrival.begin()
-        resume(Exit.succeed(outcome))
+      if (claim === undefined || !outcome.committed) {
+        const timer = time.schedule(endsAt, () => {
+          if (outcome.committed) arrival.begin()
+          resume(Exit.succeed(outcome))
+        })
+        return Effect.sync(() => {
+          time.cancel(timer)
+          if (time.now() >= commitsAt) arrival.begin()
+        })
+      }
+      let timer = time.schedule(commitsAt, () => {
+        if (!claim()) return resume(Exit.succeed(lost))
+        arrival.begin()
+        timer = time.schedule(endsAt, () => resume(Exit.succeed(outcome)))
       })
-      return Effect.sync(() => {
-        time.cancel(timer)
-        if (time.now() >= commitsAt) arrival.begin()
-      })
+      return Effect.sync(() => time.cancel(timer))
     })
   }
   return Layer.succeed(Attempt, { run })

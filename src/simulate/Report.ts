@@ -78,7 +78,7 @@ export interface TargetSeen {
 /** One account of a budget. */
 export interface BudgetSeen {
   readonly budget: string
-  readonly per: "key" | "class" | "team"
+  readonly per: "key" | "class" | "team" | "organisation"
   readonly scope: string
   /** `2026-01-05`, or `2026-01`. */
   readonly window: string

@@ -189,14 +189,15 @@ class ChatAsk implements Ask {
   }
 
   needsVision(): boolean {
-    for (const message of list(this.#body["messages"])) {
-      if (!isObject(message)) continue
-      for (const part of list(message["content"])) if (isObject(part) && part["type"] === "image_url") return true
-    }
-    return false
+    return this.media().images > 0
   }
 
   needsStructuredOutput(): boolean {
+    const format = this.#body["response_format"]
+    return isObject(format) && format["type"] === "json_schema"
+  }
+
+  hasFormat(): boolean {
     const format = this.#body["response_format"]
     return isObject(format) && (format["type"] === "json_schema" || format["type"] === "json_object")
   }

@@ -130,7 +130,7 @@ export const encodeRequest = (
     ...conversation.system.map((instruction): Body => ({ role: instruction.role, content: instruction.text })),
     ...conversation.messages.flatMap((message) => messageOf(message, dialect, losses))
   ]
-  const body: Body = { model: target.model, messages }
+  const body: Body = { model: target.deployment ?? target.model, messages }
   const set = (name: string, value: unknown): void => {
     if (value !== undefined) body[name] = value
   }

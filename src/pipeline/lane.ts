@@ -1,0 +1,32 @@
+/**
+ * Where a strategy runs: the deadline of its surroundings, and the sides of hedges that it belongs to.
+ *
+ * A lane is handed down from the route to its attempts and only ever narrows: `within` brings its deadline forward, `hedge` splits it in two. It is also what an attempt is
+ * given as its limits, so nothing is made for one.
+ */
+import type { Effect } from "effect/Effect"
+import type { Limits } from "../Attempt.ts"
+import type { Call, Settled, Side } from "../Call.ts"
+
+export interface Lane extends Limits {
+  /** Undefined outside of hedges. */
+  readonly side: Side | undefined
+}
+
+/** A strategy linked to its services: takes the call and where it runs. */
+export type Step = (call: Call, lane: Lane) => Effect<Settled>
+
+const unlimited: Lane = { commitBy: Infinity, claim: undefined, side: undefined }
+
+/** The lane that a call begins in. */
+export const laneUntil = (commitBy: number): Lane => (commitBy === Infinity ? unlimited : { ...unlimited, commitBy })
+
+/** `lane` with a deadline that is no later than `commitBy`. */
+export const sooner = (lane: Lane, commitBy: number): Lane =>
+  commitBy < lane.commitBy ? { commitBy, claim: lane.claim, side: lane.side } : lane
+
+/** Whether `side` is `of`, or lies within it. */
+export const isWithin = (side: Side | undefined, of: Side): boolean => {
+  for (let outer = side; outer !== undefined; outer = outer.outer) if (outer === of) return true
+  return false
+}
