@@ -1,18 +1,34 @@
 /**
- * Budgets that hold: each binds somebody, every account has an owner, and whatever a class may reach under one has a price and an end.
+ * Budgets that hold: each binds somebody, and every account has an owner. What is spent under them is judged in `money.ts`.
  */
 import type { Found } from "../Check.ts"
-import { makeGrants } from "../Grants.ts"
+import type { Path } from "../Finding.ts"
 import { local } from "../Keys.ts"
-import type { Policy } from "../Policy.ts"
-import type { PriceSource } from "../Price.ts"
+import type { Budget, Policy } from "../Policy.ts"
 import { didYouMean } from "../Suggest.ts"
-import { priceOf, regionOf } from "../Target.ts"
 
-export const checkBudgets = (policy: Policy, found: Found, prices: PriceSource): void => {
+interface Kept {
+  /** As messages name it. */
+  readonly called: string
+  readonly per: Budget["per"]
+  readonly binds: (className: string) => boolean
+  readonly path: Path
+}
+
+/** Accounts of teams and organisations need callers that have one. */
+const checkOwners = (policy: Policy, found: Found, { binds, called, path, per }: Kept): void => {
+  if (per !== "team" && per !== "organisation") return
+  const code = per === "team" ? "key-without-team" : "key-without-organisation"
+  for (const [key, spec] of Object.entries(policy.keys)) {
+    if (binds(spec.class) && spec[per] === undefined)
+      found("error", ["keys", key], code, `budget ${called} is kept for each ${per}, and \`${key}\` has none`, `say its \`${per}\``)
+  }
+  if (binds(local.class) && Object.keys(policy.keys).length === 0)
+    found("error", path, code, `budget ${called} is kept for each ${per}, and callers without keys have none`)
+}
+
+export const checkBudgets = (policy: Policy, found: Found): void => {
   const bound = new Set<string>()
-  const grants = makeGrants(policy)
-  const judged = new Set<string>()
 
   for (const [name, { within }] of Object.entries(policy.classes)) {
     for (const [i, budget] of within.entries()) {
@@ -22,52 +38,18 @@ export const checkBudgets = (policy: Policy, found: Found, prices: PriceSource):
         found("error", ["classes", name, "within", i], "unknown-budget", `unknown budget \`${budget}\``, fix)
         continue
       }
-      if (policy.budgets[budget]!.per !== "team") continue
-      for (const [key, spec] of Object.entries(policy.keys)) {
-        if (spec.class !== name || spec.team !== undefined) continue
-        found(
-          "error",
-          ["keys", key],
-          "key-without-team",
-          `budget \`${budget}\` is kept for each team, and \`${key}\` has none`,
-          "say its `team`"
-        )
-      }
-      if (name === local.class && Object.keys(policy.keys).length === 0) {
-        found(
-          "error",
-          ["classes", name, "within", i],
-          "key-without-team",
-          `budget \`${budget}\` is kept for each team, and callers without keys have none`
-        )
-      }
+      checkOwners(policy, found, {
+        called: `\`${budget}\``,
+        per: policy.budgets[budget]!.per,
+        binds: (of) => of === name,
+        path: ["classes", name, "within", i]
+      })
     }
-    if (within.length === 0) continue
-    const grant = grants(name)
-    for (const [target, spec] of Object.entries(policy.targets)) {
-      const provider = Object.hasOwn(policy.providers, spec.provider) ? policy.providers[spec.provider]! : undefined
-      if (provider === undefined || judged.has(target)) continue
-      if (grant({ name: target, declared: true, provider: spec.provider, region: regionOf(policy, spec) }) !== undefined) continue
-      judged.add(target)
-      const why = `class \`${name}\` may use it under budget \`${within[0]!}\``
-      if (priceOf(provider, spec, prices) === undefined) {
-        found(
-          "error",
-          ["targets", target],
-          "unpriced-target",
-          `the price of \`${spec.model}\` is not known, and ${why}`,
-          "say its `price`, in dollars for a million tokens"
-        )
-      }
-      if (spec.maxOutputTokens === undefined) {
-        found(
-          "error",
-          ["targets", target],
-          "unlimited-target",
-          `how long an answer of \`${target}\` can be is not known, and ${why}, so nothing could be reserved`,
-          "say its `maxOutputTokens`"
-        )
-      }
+  }
+  for (const [i, { budgets, name: layer }] of policy.layers.entries()) {
+    for (const [budget, { per }] of Object.entries(budgets)) {
+      const path = ["layers", i, "budgets", budget]
+      checkOwners(policy, found, { called: `\`${budget}\` of \`${layer}\``, per, binds: () => true, path })
     }
   }
   for (const budget of Object.keys(policy.budgets)) {

@@ -4,14 +4,35 @@
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { Found } from "../Check.ts"
-import { type Path, placeOf, shown, valueAt } from "../Finding.ts"
+import { type Path, shown, valueAt } from "../Finding.ts"
+import type { Strategy } from "../Policy.ts"
 import { didYouMean } from "../Suggest.ts"
 
-const strategies = ["Send", "Asked", "Deny", "First", "Split", "When", "Within"]
+const tags = {
+  Send: true,
+  Asked: true,
+  Deny: true,
+  First: true,
+  Split: true,
+  Spread: true,
+  Pool: true,
+  When: true,
+  Hedge: true,
+  Within: true,
+  Retry: true
+} satisfies Record<Strategy["_tag"], true>
+const strategies = Object.keys(tags)
+
+/** Where amounts of money stand. */
+const amounts = new Set(["limit", "dollars", "input", "output", "cacheRead", "cacheWrite", "inputAbove", "outputAbove"])
+
+const strategyWanted = "expected a strategy or a target's name"
+const memberWanted = "expected a target's name or `Send`"
 
 /** Where the name of a variable or a hash belongs stands at times the secret itself, and in an address a password; findings end up in logs. */
 const mayBeSecret = (path: Path, value: unknown): boolean =>
   path.some((part) => part === "key" || part === "secret") ||
+  (path.at(-2) === "headers" && typeof path.at(-1) === "string") ||
   (path[0] === "keys" && path.length < 3) ||
   (typeof value === "string" && /:\/\/[^/]*@/.test(value))
 
@@ -25,6 +46,23 @@ const ofOtherSecret = (json: unknown, path: Path, unknown: boolean): boolean => 
 /** The fields that an object may have where a key was unexpected. */
 const fieldsOf = (ast: SchemaAST.AST): ReadonlyArray<string> =>
   SchemaAST.isObjects(ast) ? ast.propertySignatures.map((signature) => String(signature.name)) : []
+
+/** Whether a member of `spread` or of a pool is expected at `path`: one target, and no other strategy. */
+const isMember = (json: unknown, path: Path): boolean =>
+  typeof path.at(-1) === "number" &&
+  path.at(-2) === "of" &&
+  ((path.length === 4 && path[0] === "pools") || (valueAt(json, path.slice(0, -2)) as { readonly _tag?: unknown })._tag === "Spread")
+
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Where the value is of another type than the field, what the author may have meant by it. */
+const instead = (value: unknown, path: Path, expected: string): string | undefined => {
+  const field = path.at(-1)
+  if (typeof value === "number" && expected.endsWith("object") && amounts.has(String(field))) return `write { "usd": ${value} }`
+  if (typeof value === "string" && expected === "expected array") return `write ${JSON.stringify([value])}`
+  if (typeof value === "string" && field === "zone") return didYouMean(value, Intl.supportedValuesOf("timeZone"))
+  return undefined
+}
 
 export const formFindings = (json: unknown, issue: SchemaIssue.Issue, found: Found): void => {
   const fields = new Map<string, ReadonlyArray<string>>()
@@ -46,7 +84,16 @@ export const formFindings = (json: unknown, issue: SchemaIssue.Issue, found: Fou
     if ((known !== undefined || message === "Missing key") && ofOtherSecret(json, path, known !== undefined)) continue
     if (known?.length === 0) {
       // Only a record, whose keys are names, has no fields of its own.
-      found("error", path, "wrong-form", `\`${key}\` is not a name`, "names are a letter, then at most 63 letters, digits, `-` or `_`")
+      if (path.at(-2) === "headers")
+        found(
+          "error",
+          path,
+          "wrong-form",
+          `\`${key}\` is not a header that a policy sets`,
+          "a name in lower case, and neither a credential nor the connection's"
+        )
+      else if (key === "") found("error", path, "wrong-form", "a name is empty")
+      else found("error", path, "wrong-form", `\`${key}\` is not a name`, "names are a letter, then at most 63 letters, digits, `-` or `_`")
       continue
     }
     if (known !== undefined) {
@@ -61,30 +108,33 @@ export const formFindings = (json: unknown, issue: SchemaIssue.Issue, found: Fou
       found("error", path, "missing-field", `\`${key}\` is missing`)
       continue
     }
-    const place = placeOf(json, path)
-    if (
-      /^routes\[.*\.to\b/.test(place) &&
-      typeof value === "object" &&
-      value !== null &&
-      !Array.isArray(value) &&
-      message.includes("_tag")
-    ) {
+    if (message.includes("_tag") || message.includes("Strategy") || message.includes("Send")) {
+      const member = isMember(json, path)
+      const wanted = member ? memberWanted : strategyWanted
+      if (!isObject(value)) {
+        found("error", path, "wrong-form", `${wanted}, but found ${shown(value)}`)
+        continue
+      }
       const tag = (value as { readonly _tag?: unknown })._tag
-      const fix = typeof tag === "string" ? didYouMean(tag, strategies) : undefined
+      if (member && typeof tag === "string" && strategies.includes(tag)) {
+        found("error", path, "wrong-form", `${wanted}, but found \`${tag}\``, "put it around the whole, or name its targets here")
+        continue
+      }
+      const fix = typeof tag === "string" ? didYouMean(tag, member ? ["Send"] : strategies) : undefined
       found(
         "error",
         path,
         "unknown-strategy",
-        `${tag === undefined ? "a strategy without `_tag`" : `unknown strategy ${shown(tag)}`}`,
-        fix ?? `known are ${strategies.join(", ")}, or a target's name`
+        tag === undefined ? "a strategy without `_tag`" : `unknown strategy ${shown(tag)}`,
+        fix ?? (member ? memberWanted : `known are ${strategies.join(", ")}, or a target's name`)
       )
       continue
     }
     const expected = message
       .replace(/^(Expected )?/, "expected ")
-      .replace(/^expected \{ readonly "_tag": .*$/, "expected a strategy or a target's name")
+      .replace("expected a value with a length of at least 1", "expected at least one character")
     const literals = [...expected.matchAll(/"([^"]+)"/g)].map((match) => match[1]!)
-    const fix = typeof value === "string" && expected.includes(" | ") ? didYouMean(value, literals) : undefined
+    const fix = typeof value === "string" && expected.includes(" | ") ? didYouMean(value, literals) : instead(value, path, expected)
     found("error", path, "wrong-form", mayBeSecret(path, value) ? expected : `${expected}, but found ${shown(value)}`, fix)
   }
 }

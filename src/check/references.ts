@@ -1,14 +1,82 @@
 /**
- * Names that must mean something: providers, targets, aliases.
+ * Names that must mean something: providers, targets, pools, aliases, tags of keys, and regions in addresses.
  */
 import type { Found } from "../Check.ts"
-import type { Policy, Strategy } from "../Policy.ts"
+import type { Path } from "../Finding.ts"
+import type { Overrides, Policy, Send } from "../Policy.ts"
 import { providers as registry, type Provider } from "../Providers.ts"
 import { didYouMean } from "../Suggest.ts"
-import { followAlias, spellings } from "../Target.ts"
+import { followAlias, regionOf, spellings } from "../Target.ts"
+import { type Placed, sendsOf, strategiesOf } from "./walk.ts"
 
 const isLoopback = (url: URL): boolean =>
   url.hostname === "localhost" || url.hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(url.hostname)
+
+/** Whether a provider answers at another address in each region. */
+const isRegional = (policy: Policy, target: string): boolean => {
+  const provider = policy.targets[target]?.provider
+  return (
+    provider !== undefined &&
+    Object.hasOwn(policy.providers, provider) &&
+    policy.providers[provider]!.baseUrl?.includes("{region}") === true
+  )
+}
+
+const setsNothing = (set: Overrides): boolean =>
+  Object.values(set).every((value) => typeof value === "object" && Object.keys(value).length === 0)
+
+const checkSend = (policy: Policy, { of: { set, target }, path }: Placed<Send>, found: Found): void => {
+  if (!Object.hasOwn(policy.targets, target)) {
+    found("error", path, "unknown-target", `unknown target \`${target}\``, didYouMean(target, Object.keys(policy.targets)))
+  }
+  if (set === undefined) return
+  if (setsNothing(set)) found("error", [...path, "set"], "empty-set", "`set` sets nothing", `leave it out, or write \`${target}\` alone`)
+  if (set.region !== undefined && Object.hasOwn(policy.targets, target) && !isRegional(policy, target)) {
+    const { provider } = policy.targets[target]!
+    found(
+      "error",
+      [...path, "set", "region"],
+      "region-without-address",
+      `\`${provider}\` answers at one address whatever the region, so \`${target}\` would not be served in \`${set.region}\``,
+      `put \`{region}\` into the \`baseUrl\` of \`${provider}\`, or declare a target with that region`
+    )
+  }
+}
+
+/** Members by what they are: one target twice is two members where different things are set for it. */
+const checkMembers = (of: ReadonlyArray<Send>, path: Path, found: Found): void => {
+  const seen = new Set<string>()
+  for (const [i, member] of of.entries()) {
+    const key = JSON.stringify([member.target, member.set ?? {}])
+    if (seen.has(key)) found("error", [...path, "of", i], "member-twice", `\`${member.target}\` is a member already`, "leave one out")
+    seen.add(key)
+  }
+}
+
+const checkPools = (policy: Policy, found: Found): void => {
+  const used = new Set<string>()
+  for (const { of, path } of strategiesOf(policy)) {
+    if (of._tag === "Spread") checkMembers(of.of, path, found)
+    if (of._tag !== "Pool") continue
+    used.add(of.pool)
+    if (Object.hasOwn(policy.pools, of.pool)) continue
+    found("error", [...path, "pool"], "unknown-pool", `unknown pool \`${of.pool}\``, didYouMean(of.pool, Object.keys(policy.pools)))
+  }
+  for (const [name, { of }] of Object.entries(policy.pools)) {
+    checkMembers(of, ["pools", name], found)
+    if (!used.has(name)) found("warning", ["pools", name], "pool-unused", `no route uses pool \`${name}\``, "use it, or leave it out")
+  }
+}
+
+const checkTags = (policy: Policy, found: Found): void => {
+  for (const [name, { tags }] of Object.entries(policy.keys)) {
+    for (const [i, tag] of tags.entries()) {
+      if (policy.tags.includes(tag)) continue
+      const fix = didYouMean(tag, policy.tags) ?? `add \`${tag}\` to the policy's \`tags\``
+      found("error", ["keys", name, "tags", i], "unknown-tag", `\`${tag}\` is none of the policy's \`tags\``, fix)
+    }
+  }
+}
 
 export const checkReferences = (policy: Policy, found: Found): void => {
   const providerNames = Object.keys(policy.providers)
@@ -21,7 +89,17 @@ export const checkReferences = (policy: Policy, found: Found): void => {
       found("error", path, "no-address", `\`${declared.dialect}\` has no usual address`, "say where it answers in `baseUrl`")
       continue
     }
-    const url = new URL(address)
+    for (const [placeholder] of address.matchAll(/\{[^}]*\}/g)) {
+      if (placeholder === "{region}") continue
+      found(
+        "error",
+        [...path, "baseUrl"],
+        "unknown-placeholder",
+        `\`${placeholder}\` stands for nothing in an address`,
+        didYouMean(placeholder, ["{region}"]) ?? "only `{region}` does"
+      )
+    }
+    const url = new URL(address.replaceAll("{region}", "region"))
     if (declared.mock !== undefined && (!isLoopback(url) || url.protocol !== "http:" || url.port === "")) {
       found(
         "error",
@@ -37,13 +115,32 @@ export const checkReferences = (policy: Policy, found: Found): void => {
   }
 
   for (const [name, target] of Object.entries(policy.targets)) {
-    if (Object.hasOwn(policy.providers, target.provider)) continue
+    if (!Object.hasOwn(policy.providers, target.provider)) {
+      found(
+        "error",
+        ["targets", name, "provider"],
+        "unknown-provider",
+        `unknown provider \`${target.provider}\``,
+        didYouMean(target.provider, providerNames)
+      )
+    } else if (isRegional(policy, name) && regionOf(policy, target) === null) {
+      found(
+        "error",
+        ["targets", name],
+        "address-without-region",
+        `\`${target.provider}\` answers at an address with \`{region}\`, and \`${name}\` has no region`,
+        `say the \`region\` of \`${name}\` or of \`${target.provider}\``
+      )
+    }
+  }
+  for (const [name, provider] of Object.entries(policy.providers)) {
+    if (!provider.open || provider.region !== undefined || provider.baseUrl?.includes("{region}") !== true) continue
     found(
       "error",
-      ["targets", name, "provider"],
-      "unknown-provider",
-      `unknown provider \`${target.provider}\``,
-      didYouMean(target.provider, providerNames)
+      ["providers", name],
+      "address-without-region",
+      `\`${name}\` is open and answers at an address with \`{region}\`, but models that are not declared have no region`,
+      `say the \`region\` of \`${name}\``
     )
   }
   if (targetNames.length === 0 && !Object.values(policy.providers).some((provider) => provider.open)) {
@@ -69,7 +166,11 @@ export const checkReferences = (policy: Policy, found: Found): void => {
     }
   }
 
-  if (policy.routes.some((route) => mentionsAsked(route.to))) {
+  for (const send of sendsOf(policy)) checkSend(policy, send, found)
+  checkPools(policy, found)
+  checkTags(policy, found)
+
+  if (strategiesOf(policy).some(({ of }) => of._tag === "Asked")) {
     for (const [asked, names] of spellings(policy)) {
       if (names.length < 2 || Object.hasOwn(policy.aliases, asked) || Object.hasOwn(policy.targets, asked)) continue
       found(
@@ -80,23 +181,5 @@ export const checkReferences = (policy: Policy, found: Found): void => {
         `say which in \`aliases\`: { "${asked}": "${names[0]}" }`
       )
     }
-  }
-}
-
-const mentionsAsked = (strategy: Strategy): boolean => {
-  switch (strategy._tag) {
-    case "Asked":
-      return true
-    case "Send":
-    case "Deny":
-      return false
-    case "First":
-      return strategy.of.some(mentionsAsked)
-    case "Split":
-      return strategy.arms.some((arm) => mentionsAsked(arm.to))
-    case "When":
-      return mentionsAsked(strategy.then) || mentionsAsked(strategy.otherwise)
-    case "Within":
-      return mentionsAsked(strategy.of)
   }
 }

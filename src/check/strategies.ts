@@ -1,77 +1,177 @@
 /**
- * Inside the routes: targets exist, conditions are typed, splits add up, failovers lead somewhere new, and no deadline is a contradiction.
+ * Inside the routes: conditions are typed, splits add up, failovers lead somewhere new, and neither a deadline, a retry nor a hedge is a contradiction.
  */
 import type { Found } from "../Check.ts"
 import * as Condition from "../Condition.ts"
 import { factNames, typeOf } from "../Facts.ts"
 import type { Path } from "../Finding.ts"
-import { type Policy, type Strategy, toMillis } from "../Policy.ts"
+import { type Policy, type Send, type Strategy, toMillis } from "../Policy.ts"
 import { didYouMean } from "../Suggest.ts"
+import { partsOf, within } from "./walk.ts"
 
 /** What is known on the way down to a strategy. */
 interface Context {
-  /** Targets that have certainly failed when the strategy is tried, each with its place. */
+  /** Deployments that have certainly failed when the strategy is tried. */
   readonly failed: ReadonlySet<string>
   /** The tightest deadline around it. */
   readonly deadline: string | undefined
+  /** The tries of the `retry` around it, all of them multiplied; 1 outside of any. */
+  readonly tries: number
 }
 
-/** The targets that a strategy tries whatever the request is, so that they have failed when it has. */
-const certain = (strategy: Strategy): ReadonlyArray<string> => {
-  switch (strategy._tag) {
-    case "Send":
-      return [strategy.target]
-    case "First":
-      return strategy.of.flatMap(certain)
-    case "Within":
-      return certain(strategy.of)
-    case "Split": {
-      const [one, ...others] = strategy.arms.map((arm) => new Set(certain(arm.to)))
-      return [...(one ?? [])].filter((target) => others.every((arm) => arm.has(target)))
+/** What fails together: a target in another region, or behind another deployment, is another try. */
+const deploymentOf = ({ set, target }: Send): string => JSON.stringify([target, set?.region ?? null, set?.deployment ?? null])
+
+/** The deployments that a strategy tries whatever the request is, so that they have failed when it has. */
+const certain = (strategy: Strategy, policy: Policy): ReadonlyArray<string> => {
+  const go = (strategy: Strategy): ReadonlyArray<string> => {
+    switch (strategy._tag) {
+      case "Send":
+        return [deploymentOf(strategy)]
+      case "First":
+        return strategy.of.flatMap(go)
+      case "Split":
+        return inAll(strategy.arms.map((arm) => go(arm.to)))
+      case "When":
+        return inAll([go(strategy.then), go(strategy.otherwise)])
+      case "Within":
+      case "Retry":
+        return go(strategy.of)
+      case "Hedge":
+        return [...go(strategy.of), ...go(strategy.with)]
+      // One of several is tried.
+      case "Spread":
+        return inAll(strategy.of.map(go))
+      case "Pool":
+        return inAll(membersOf(strategy, policy).map(go))
+      case "Asked":
+      case "Deny":
+        return []
     }
-    case "When": {
-      const otherwise = new Set(certain(strategy.otherwise))
-      return certain(strategy.then).filter((target) => otherwise.has(target))
-    }
-    case "Asked":
-    case "Deny":
-      return []
   }
+  return go(strategy)
 }
+
+const inAll = (ways: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> =>
+  (ways[0] ?? []).filter((deployment) => ways.every((way) => way.includes(deployment)))
+
+const membersOf = ({ pool }: { readonly pool: string }, policy: Policy): ReadonlyArray<Send> =>
+  Object.hasOwn(policy.pools, pool) ? policy.pools[pool]!.of : []
 
 export const checkStrategies = (policy: Policy, found: Found): void => {
   const vocabulary = { names: factNames(policy), typeOf: (name: string) => typeOf(name, policy) }
-  const targetNames = Object.keys(policy.targets)
   const condition = (json: unknown, path: Path): void => {
     Condition.parse(json, path, vocabulary, (at, code, message, fix) => found("error", at, code, message, fix))
   }
 
+  /** One of `members` is tried: a contradiction where all of them have failed, and a waste where some have. */
+  const chosen = (members: ReadonlyArray<Send>, path: Path, { failed }: Context): void => {
+    const again = members.filter((member) => failed.has(deploymentOf(member)))
+    if (again.length === 0) return
+    const all = again.length === members.length
+    found(
+      all ? "error" : "warning",
+      path,
+      "failover-cycle",
+      `the failover may come back to ${again.map(({ target }) => `\`${target}\``).join(", ")}, which has failed by then`,
+      all ? "spread over other targets" : "leave it out here, or before"
+    )
+  }
+
+  const retry = (strategy: Extract<Strategy, { readonly _tag: "Retry" }>, path: Path, context: Context): void => {
+    const { attempts, backoff, of, on } = strategy
+    const tries = context.tries * attempts
+    if (on?.length === 0) {
+      found(
+        "error",
+        [...path, "on"],
+        "empty-on",
+        "`on` names no failure class, so nothing is ever tried again",
+        "leave `on` out for the usual classes"
+      )
+    }
+    if (!within(of, path).some((part) => part.of._tag !== "Deny" && partsOf(part.of, part.path).length === 0)) {
+      found("warning", path, "retry-in-vain", "every try ends in a `deny`, which is not tried again", "leave the `retry` out")
+    }
+    if (context.tries > 1) {
+      found(
+        "warning",
+        path,
+        "retry-nested",
+        `${attempts} tries within a \`retry\` around it: up to ${tries} attempts for one call`,
+        "keep one of the two"
+      )
+    }
+    if (toMillis(backoff.first) > toMillis(backoff.longest)) {
+      found(
+        "warning",
+        [...path, "backoff"],
+        "retry-backoff",
+        `the first wait, ${backoff.first}, is longer than the longest, ${backoff.longest}`,
+        "say a `longest` that is longer"
+      )
+    }
+    go(of, [...path, "of"], { ...context, tries })
+  }
+
+  const hedge = ({ after, of, with: other }: Extract<Strategy, { readonly _tag: "Hedge" }>, path: Path): void => {
+    if (toMillis(after) === 0) {
+      found(
+        "warning",
+        [...path, "after"],
+        "hedge-at-once",
+        "both are asked at once, so that every call is paid for twice",
+        "wait about as long as nineteen of twenty answers take to begin"
+      )
+    }
+    const first = new Set(certain(of, policy))
+    const same = certain(other, policy).find((deployment) => first.has(deployment))
+    if (same === undefined) return
+    found(
+      "warning",
+      [...path, "with"],
+      "hedge-same",
+      `\`${(JSON.parse(same) as [string])[0]}\` is hedged with itself: what slows the first call down may slow the second down too`,
+      "hedge with another deployment"
+    )
+  }
+
   const go = (strategy: Strategy, path: Path, context: Context): void => {
     switch (strategy._tag) {
-      case "Send": {
-        const { target } = strategy
-        if (!Object.hasOwn(policy.targets, target)) {
-          found("error", path, "unknown-target", `unknown target \`${target}\``, didYouMean(target, targetNames))
-        } else if (context.failed.has(target)) {
+      case "Send":
+        // An unknown target is found with the other names.
+        if (Object.hasOwn(policy.targets, strategy.target) && context.failed.has(deploymentOf(strategy))) {
           found(
             "error",
             path,
             "failover-cycle",
-            `the failover comes back to \`${target}\`, which has failed by then`,
+            `the failover comes back to \`${strategy.target}\`, which has failed by then`,
             "name another target, or leave it out"
           )
         }
         return
-      }
       case "Asked":
       case "Deny":
+        return
+      case "Spread":
+        chosen(strategy.of, path, context)
+        return
+      case "Pool":
+        chosen(membersOf(strategy, policy), path, context)
+        return
+      case "Retry":
+        retry(strategy, path, context)
+        return
+      case "Hedge":
+        hedge(strategy, path)
+        for (const part of partsOf(strategy, path)) go(part.of, part.path, context)
         return
       case "First": {
         const failed = new Set(context.failed)
         for (const [i, part] of strategy.of.entries()) {
           const at = [...path, "of", i]
           go(part, at, { ...context, failed })
-          for (const target of certain(part)) failed.add(target)
+          for (const deployment of certain(part, policy)) failed.add(deployment)
           if (part._tag === "Deny" && i < strategy.of.length - 1) {
             found("error", [...path, "of", i + 1], "unreachable-fallback", "nothing after a `deny` is ever tried", "put the `deny` last")
           }
@@ -149,6 +249,6 @@ export const checkStrategies = (policy: Policy, found: Found): void => {
 
   for (const [i, route] of policy.routes.entries()) {
     if (route.when !== undefined) condition(route.when, ["routes", i, "when"])
-    go(route.to, ["routes", i, "to"], { failed: new Set(), deadline: undefined })
+    go(route.to, ["routes", i, "to"], { failed: new Set(), deadline: undefined, tries: 1 })
   }
 }

@@ -1,0 +1,112 @@
+/**
+ * The parts of a route's strategy that rules take away from it while others remain: a first choice, a fallback, an arm, a member, and a branch that is all there is.
+ *
+ * A part is visited with the calls for which it is gone and what it stands in is not, so the largest part that is gone is the one that is named; and only for what rules of
+ * this level add to those before.
+ */
+import type { Path } from "../../Finding.ts"
+import type { Strategy } from "../../Policy.ts"
+import { alternatives, armOf, type Candidates, drawnBy, drawsIn, type Drawn, type Level, type Shown } from "../candidates.ts"
+import { everything, isEmpty, nothing, type Region } from "../space.ts"
+
+export interface Removed {
+  readonly of: Strategy
+  readonly path: Path
+  /** What it is to its surroundings: `fallback`, `arm \`next\``, `branch`. */
+  readonly is: string
+  /** The calls, or some of them, that would find it there. */
+  readonly region: Region
+  /** The same of some calls. */
+  readonly among: (calls: Region) => Region | undefined
+  /** What assigns the arms on the way to it. */
+  readonly draws: ReadonlyArray<Drawn>
+  /** Whether they do. */
+  readonly isAssigned: (facts: Shown["facts"]) => boolean
+  /** The failover in which it stands, and the place in it. */
+  readonly inFirst: { readonly of: ReadonlyArray<Strategy>; readonly at: number } | undefined
+}
+
+interface Way {
+  readonly here: Region
+  readonly without: ReadonlyArray<Region>
+  readonly draws: ReadonlyArray<Drawn>
+  readonly isAssigned: (facts: Shown["facts"]) => boolean
+  /** Nothing around it would take its place. */
+  readonly alone: boolean
+}
+
+/** Visits what rules of `level` take away from `strategy` of the calls in `here`, except those in `without`. */
+export const removedParts = (
+  candidates: Candidates,
+  route: number,
+  level: Level,
+  strategy: Strategy,
+  path: Path,
+  here: Region,
+  without: ReadonlyArray<Region>,
+  visit: (removed: Removed) => void
+): void => {
+  const { assignedReasonOf, boundsOf, both, concerns, otherwise, outOf, some } = candidates
+  const earlier = (of: Strategy): Region => (level === 0 ? nothing : outOf(of, (level - 1) as Level, "any"))
+
+  const go = (of: Strategy, path: Path, way: Way): void => {
+    if (isEmpty(way.here) || !concerns(of, level)) return
+    const parts = alternatives(candidates, of, path)
+    if (parts !== undefined) {
+      const whole = outOf(of, level, "any")
+      for (const [i, part] of parts.entries()) {
+        const inner: Way =
+          of._tag === "Split"
+            ? {
+                ...way,
+                alone: false,
+                draws: [...way.draws, drawnBy(of, i)],
+                isAssigned: (facts) => way.isAssigned(facts) && armOf(of, facts) === i
+              }
+            : { ...way, alone: false }
+        const gone = both(way.here, outOf(part.of, level, "any"))
+        const among = (calls: Region): Region | undefined =>
+          isEmpty(gone) ? undefined : some(route, both(gone, calls), ...way.without, whole, earlier(part.of))
+        const region = among(everything)
+        if (region !== undefined) {
+          // Of a part that has splits itself, an arm that rules of this level take away.
+          const draws = [...inner.draws, ...drawsIn(part.of)]
+          const isAssigned = (facts: Shown["facts"]): boolean =>
+            inner.isAssigned(facts) &&
+            assignedReasonOf(part.of, level, facts) !== undefined &&
+            (level === 0 || assignedReasonOf(part.of, (level - 1) as Level, facts) === undefined)
+          visit({ ...part, region, among, draws, isAssigned, inFirst: of._tag === "First" ? { of: of.of, at: i } : undefined })
+        }
+        go(part.of, of._tag === "Split" ? [...part.path, "to"] : part.path, inner)
+      }
+      return
+    }
+    switch (of._tag) {
+      case "Within":
+      case "Retry":
+        return go(of.of, [...path, "of"], way)
+      case "When": {
+        const holds = boundsOf(of.if)
+        for (const [key, where] of [
+          ["then", holds],
+          ["otherwise", otherwise(holds)]
+        ] as const) {
+          const branch = of[key]
+          const here = both(way.here, where.must)
+          const gone = outOf(branch, level, "any")
+          const among = (calls: Region): Region | undefined => some(route, both(both(here, gone), calls), ...way.without, earlier(branch))
+          const region = way.alone ? among(everything) : undefined
+          if (region !== undefined) {
+            const { draws, isAssigned } = way
+            visit({ of: branch, path: [...path, key], is: "branch", region, among, draws, isAssigned, inFirst: undefined })
+          }
+          go(branch, [...path, key], { ...way, here, without: region === undefined ? way.without : [...way.without, gone] })
+        }
+        return
+      }
+      default:
+        return
+    }
+  }
+  go(strategy, path, { here, without, draws: [], isAssigned: () => true, alone: true })
+}
