@@ -82,7 +82,7 @@ export const start = (compiled: Compiled, options: GatewayOptions): Effect.Effec
     let ready = true
 
     const control = yield* Control.make({ pipeline: () => pipeline, ready: () => ready })
-    const plane = Http.make({ pipeline: () => pipeline, control }, { maxBodyBytes: options.maxBodyBytes, stallMillis: options.idleMillis })
+    const plane = Http.make({ pipeline: () => pipeline, control }, { maxBodyBytes: options.maxBodyBytes, stallMillis: options.stallMillis })
     const address = yield* listen(plane.server, host, options.port)
     yield* Effect.addFinalizer(() =>
       Effect.promise(async () => {

@@ -21,18 +21,17 @@ export interface Settings {
   readonly tell: (message: string) => void
   readonly lines: AccessLog.Lines
   readonly secretOf: (secret: Secret) => string | undefined
-  readonly connectTimeoutMillis: number
-  readonly firstByteMillis: number
-  readonly idleMillis: number
   readonly maxAnswerBytes: number
+  /** How long a reader may take nothing of an answer that is already whole. */
+  readonly stallMillis: number
 }
 
-/** The defaults of the gateway's own limits. */
-export const defaults = { connectTimeoutMillis: 5_000, ...Exchange.defaults }
+/** The gateway's own limits; those of calls are their policy's. */
+export const defaults = { ...Exchange.defaults, stallMillis: 60_000 }
 
 export const live = (settings: Settings) =>
   Layer.mergeAll(
-    Exchange.layer({ ...settings, readUtf8 }).pipe(Layer.provide(Upstream.layer(settings))),
+    Exchange.layer({ ...settings, readUtf8 }).pipe(Layer.provide(Upstream.layer)),
     Health.layer(),
     Keys.layer(settings.secretOf, (text) => hash("sha256", text)),
     Ledger.layer.pipe(Layer.provide(LedgerFile.layer({ file: join(settings.data, "ledger.sqlite"), tell: settings.tell }))),

@@ -101,6 +101,13 @@ const read = (path: string): Effect.Effect<string, Reason> =>
     }
   })
 
+/** `json` without the `$schema` that its file names for editors: it is about the file, and the same policy has the same hash without it. */
+const withoutSchema = (json: unknown): unknown => {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return json
+  const { $schema, ...policy } = json as { readonly $schema?: unknown }
+  return typeof $schema === "string" ? policy : json
+}
+
 /** The fault that `esbuild` found, which names the file that it read; its columns start at 0. */
 const syntaxFault = (message: string, files: ReadonlySet<string>): Reason | undefined => {
   const match = /^(.+):(\d+):(\d+): ERROR: (.*)$/m.exec(message)
@@ -145,7 +152,7 @@ export const load = Effect.fnUntraced(function* (file: string, options: LoadOpti
   if (parse !== undefined) {
     const parsed = parse(text)
     if (parsed._tag === "Fault") return yield* fail({ _tag: "Syntax", problem: parsed.problem, file, ...placeOf(text, parsed.offset) })
-    return { json: parsed.json, files: [path], locate: locator(text, parsed.tree) }
+    return { json: withoutSchema(parsed.json), files: [path], locate: locator(text, parsed.tree) }
   }
 
   const timeLimit = options.timeLimit ?? "10 seconds"

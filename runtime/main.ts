@@ -10,14 +10,17 @@ import * as Command from "effect/cli/Command"
 import { build } from "./commands/build.ts"
 import { check } from "./commands/check.ts"
 import { explain } from "./commands/explain.ts"
+import { init } from "./commands/init.ts"
 import { mock } from "./commands/mock.ts"
+import { schema } from "./commands/schema.ts"
 import { serve } from "./commands/serve.ts"
 import { simulate } from "./commands/simulate.ts"
+import { test } from "./commands/test.ts"
 import { version } from "./version.ts"
 
 const turnout = Command.make("turnout").pipe(
   Command.withDescription("Typed routing policies for LLM traffic: checked, explained, compiled and served."),
-  Command.withSubcommands([serve, check, explain, simulate, build, mock])
+  Command.withSubcommands([init, serve, check, explain, simulate, test, build, schema, mock])
 )
 
 turnout.pipe(

@@ -6,18 +6,19 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { canonical } from "../../src/Policy.ts"
 import { compiled } from "../Policies.ts"
-import { orSay, policyArgument, policyFile, say, tell } from "./shared.ts"
+import { orSay, policyArgument, policyFile, say, tell, underOption } from "./shared.ts"
 
 export const build = Command.make(
   "build",
   {
     policy: policyArgument,
+    under: underOption,
     hash: Flag.Boolean("hash").pipe(Flag.withDescription("print the hash alone"), Flag.withDefault(false))
   },
-  ({ hash: hashOnly, policy }) =>
+  ({ hash: hashOnly, policy, under }) =>
     orSay(
       Effect.gen(function* () {
-        const { compiled: built, lines } = yield* compiled(yield* policyFile(policy))
+        const { compiled: built, lines } = yield* compiled(yield* policyFile(policy), under)
         for (const line of lines) yield* tell(line)
         if (hashOnly) {
           yield* say(built.hash)
@@ -33,6 +34,7 @@ export const build = Command.make(
   ),
   Command.withShortDescription("canonical JSON and hash"),
   Command.withExamples([
-    { command: "turnout build policies/quickstart.ts > policy.json", description: "the artefact that every tool takes" }
+    { command: "turnout build policies/quickstart.ts > policy.json", description: "the artefact that every tool takes" },
+    { command: "turnout build team.ts --under acme.ts > policy.json", description: "with what the organisation lays over it" }
   ])
 )

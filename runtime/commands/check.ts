@@ -1,50 +1,153 @@
 /**
- * `turnout check`: every finding, and an exit status for CI.
+ * `turnout check`: every finding, for people, as JSON or as SARIF, and an exit status for CI.
  */
+import { writeFile } from "node:fs/promises"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import { codes } from "../../src/Check.ts"
+import { renderWitness } from "../../src/Finding.ts"
 import { hash } from "../../src/Policy.ts"
-import { judge } from "../Policies.ts"
-import { answerNo, orSay, policyArgument, policyFile, say } from "./shared.ts"
+import { sarif, uriOf } from "../../src/Sarif.ts"
+import { type Judged, judge } from "../Policies.ts"
+import { version } from "../version.ts"
+import { answerNo, orSay, policyArgument, policyFile, say, underOption } from "./shared.ts"
+
+/** The findings could not be put where they were wanted. */
+class NotWritten extends Schema.TaggedError<NotWritten>()("NotWritten", { file: Schema.String, problem: Schema.String }) {
+  override get message() {
+    return `cannot write \`${this.file}\`: ${this.problem}`
+  }
+}
 
 const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? "" : "s"}`
+const flag = (name: string, description: string) => Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+
+interface Shown {
+  readonly notes: boolean
+  readonly accepted: boolean
+}
+
+/** What is there beside what counts, and how to see it; errors are enough to look at. */
+const aside = (n: number, what: string, option: string, shown: boolean, sound: boolean): ReadonlyArray<string> =>
+  n === 0 || !(sound || shown) ? [] : [`${what}${shown ? "" : ` (--${option} shows ${n === 1 ? "it" : "them"})`}`]
+
+const asText = ({ checked, file, lineOf }: Judged, shown: Shown): string => {
+  const { accepted, findings, policy } = checked
+  const [errors, warnings, notes] = (["error", "warning", "note"] as const).map(
+    (level) => findings.filter((one) => one.level === level).length
+  )
+  const lines = findings
+    .filter(({ level }) => level !== "note" || shown.notes)
+    .flatMap((finding) => [lineOf(finding), ...(finding.witness === undefined ? [] : [`    ${renderWitness(finding.witness)}`])])
+  const livedWith = shown.accepted
+    ? accepted.flatMap(({ because, finding }) => [`accepted ${lineOf(finding)}`, `    because  ${because}`])
+    : []
+  const counts = [
+    ...(errors! > 0 ? [count(errors!, "error")] : []),
+    ...(warnings! > 0 ? [count(warnings!, "warning")] : []),
+    ...(errors! + warnings! > 0 ? [] : [notes! + accepted.length > 0 ? "no warnings" : "no findings"]),
+    ...aside(notes!, count(notes!, "note"), "notes", shown.notes, policy !== undefined),
+    ...aside(accepted.length, `${accepted.length} accepted`, "accepted", shown.accepted, policy !== undefined)
+  ]
+  const summary =
+    policy === undefined
+      ? counts
+      : [
+          count(policy.routes.length, "route"),
+          count(Object.keys(policy.targets).length, "target"),
+          ...counts,
+          `policy ${hash(policy).slice(0, 12)}`
+        ]
+  return [...lines, ...livedWith, `${file}: ${summary.join(", ")}`].join("\n")
+}
+
+const asJson = ({ checked, file, loaded }: Judged): string => {
+  const { accepted, findings, policy } = checked
+  const placed = (finding: Judged["checked"]["findings"][number]) => ({ ...finding, ...loaded.locate(finding.path) })
+  return JSON.stringify(
+    {
+      file,
+      hash: policy === undefined ? null : hash(policy),
+      findings: findings.map(placed),
+      accepted: accepted.map(({ because, finding }) => ({ ...placed(finding), because }))
+    },
+    null,
+    2
+  )
+}
+
+const asSarif = ({ checked: { accepted, findings }, file, loaded }: Judged): string =>
+  JSON.stringify(
+    sarif({
+      version,
+      uri: uriOf(file),
+      codes,
+      findings,
+      accepted,
+      locate: (path) => {
+        const { file, ...place } = loaded.locate(path) ?? {}
+        return file === undefined ? place : { ...place, uri: uriOf(file) }
+      }
+    }),
+    null,
+    2
+  )
+
+const codeLines = (): string => {
+  const widthOf = (texts: ReadonlyArray<string>) => Math.max(...texts.map((text) => text.length))
+  const [code, family] = [widthOf(Object.keys(codes)), widthOf(Object.values(codes).map((of) => of.family))]
+  return Object.entries(codes)
+    .map(([name, of]) => `${name.padEnd(code)}  ${of.level.padEnd(7)}  ${of.family.padEnd(family)}  ${of.says}`)
+    .join("\n")
+}
 
 export const check = Command.make(
   "check",
   {
     policy: policyArgument,
-    json: Flag.Boolean("json").pipe(Flag.withDescription("print the findings as JSON"), Flag.withDefault(false)),
-    strict: Flag.Boolean("strict").pipe(Flag.withDescription("let warnings fail the check too"), Flag.withDefault(false))
+    under: underOption,
+    format: Flag.Literals("format", ["text", "json", "sarif"]).pipe(
+      Flag.withDescription("how the findings are printed: for people, as JSON, or as SARIF 2.1.0 for tools that show them in the code"),
+      Flag.withDefault("text")
+    ),
+    json: flag("json", "the same as --format json"),
+    output: Flag.String("output").pipe(Flag.withDescription("the file to write to, instead of standard output"), Flag.optional),
+    strict: flag("strict", "let warnings fail the check too"),
+    notes: flag("notes", "print notes as well"),
+    accepted: flag("accepted", "print the findings that the policy accepts, and why"),
+    codes: flag("codes", "print every code that a finding can have, and judge nothing")
   },
-  ({ json, policy, strict }) =>
+  ({ accepted, codes: listed, format, json, notes, output, policy, strict, under }) =>
     orSay(
       Effect.gen(function* () {
-        const { checked, file, lines, loaded } = yield* judge(yield* policyFile(policy))
-        const errors = checked.findings.filter(({ level }) => level === "error").length
-        const warnings = checked.findings.length - errors
-        if (json) {
-          const findings = checked.findings.map((finding) => ({ ...finding, ...loaded.locate(finding.path) }))
-          yield* say(JSON.stringify({ file, hash: checked.policy === undefined ? null : hash(checked.policy), findings }, null, 2))
-        } else {
-          for (const line of lines) yield* say(line)
-          const { policy: sound } = checked
-          yield* say(
-            sound === undefined
-              ? `${file}: ${count(errors, "error")}${warnings === 0 ? "" : `, ${count(warnings, "warning")}`}`
-              : `${file}: ${count(sound.routes.length, "route")}, ${count(Object.keys(sound.targets).length, "target")}, ${
-                  warnings === 0 ? "no findings" : count(warnings, "warning")
-                }, policy ${hash(sound).slice(0, 12)}`
-          )
-        }
-        if (errors > 0 || (strict && warnings > 0)) yield* answerNo
+        const put = (text: string): Effect.Effect<void, NotWritten> =>
+          Option.match(output, {
+            onNone: () => say(text),
+            onSome: (file) =>
+              Effect.tryPromise({
+                try: () => writeFile(file, `${text}\n`),
+                catch: (error) => new NotWritten({ file, problem: error instanceof Error ? error.message : String(error) })
+              })
+          })
+        if (listed) return yield* put(codeLines())
+        const judged = yield* judge(yield* policyFile(policy), under)
+        const form = json ? "json" : format
+        yield* put(form === "json" ? asJson(judged) : form === "sarif" ? asSarif(judged) : asText(judged, { notes, accepted }))
+        const { findings } = judged.checked
+        if (findings.some(({ level }) => level === "error" || (strict && level === "warning"))) yield* answerNo
       })
     )
 ).pipe(
-  Command.withDescription("Judge a policy: every finding with its place and a fix. Exit status 0 when there is no error, 1 when there is."),
+  Command.withDescription(
+    "Judge a policy: every finding with its place, a fix and, where there is one, a call that shows it. Exit status 0 when there is no error, 1 when there is."
+  ),
   Command.withShortDescription("every finding; exit status for CI"),
   Command.withExamples([
     { command: "turnout check policies/quickstart.ts", description: "judge one policy" },
-    { command: "turnout check policy.json --strict --json", description: "for CI: warnings count, and the findings are data" }
+    { command: "turnout check policy.json --strict --json", description: "for CI: warnings count, and the findings are data" },
+    { command: "turnout check --format sarif --output turnout.sarif", description: "for a code host that shows findings beside the lines" }
   ])
 )

@@ -3,6 +3,7 @@
  */
 import { readFileSync } from "node:fs"
 import { text } from "node:stream/consumers"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -12,11 +13,12 @@ import { fallbackApi } from "../../src/Apis.ts"
 import { explain as explainCall } from "../../src/Explain.ts"
 import { standingOver } from "../../src/Budgets.ts"
 import type { Compiled } from "../../src/Compile.ts"
-import type { Standing } from "../../src/Facts.ts"
+import { type Standing, unmeasured } from "../../src/Facts.ts"
 import { type Caller, callersOf, local } from "../../src/Keys.ts"
+import { budgetsOf } from "../../src/Layers.ts"
 import { didYouMean } from "../../src/Suggest.ts"
 import { compiled } from "../Policies.ts"
-import { orSay, policyArgument, policyFile, say, tell } from "./shared.ts"
+import { orSay, policyArgument, policyFile, say, tell, underOption } from "./shared.ts"
 
 class RequestUnreadable extends Schema.TaggedError<RequestUnreadable>()("RequestUnreadable", { file: Schema.String, why: Schema.String }) {
   override get message() {
@@ -52,8 +54,9 @@ const callerOf = ({ policy }: Compiled, named: string | undefined): Effect.Effec
 
 /** What is spent of each budget, as `--spent` says. */
 const standingOf = ({ budgets, policy }: Compiled, spent: Readonly<Record<string, string>>): Effect.Effect<Standing, NotInPolicy> => {
+  const all = budgetsOf(policy)
   for (const [name, text] of Object.entries(spent)) {
-    if (!Object.hasOwn(policy.budgets, name)) return Effect.fail(unknown("budget", name, Object.keys(policy.budgets)))
+    if (all[name] === undefined) return Effect.fail(unknown("budget", name, Object.keys(all)))
     if (!/^\d+(\.\d+)?$/.test(text))
       return Effect.fail(new NotInPolicy({ why: `--spent ${name}=${text}: expected dollars, such as ${name}=150.5` }))
   }
@@ -64,6 +67,7 @@ export const explain = Command.make(
   "explain",
   {
     policy: policyArgument,
+    under: underOption,
     request: Flag.String("request").pipe(Flag.withDescription("a file with the request's JSON body, or - for standard input")),
     id: Flag.String("id").pipe(Flag.withDescription("the request's id, by which splits may assign"), Flag.withDefault("explain")),
     as: Flag.String("as").pipe(Flag.withDescription("the key of the policy that calls; the first one where it has keys"), Flag.optional),
@@ -76,10 +80,10 @@ export const explain = Command.make(
       Flag.withDefault({} as Record<string, string>)
     )
   },
-  ({ as, header, id, policy, request, spent }) =>
+  ({ as, header, id, policy, request, spent, under }) =>
     orSay(
       Effect.gen(function* () {
-        const { compiled: built, lines } = yield* compiled(yield* policyFile(policy))
+        const { compiled: built, lines } = yield* compiled(yield* policyFile(policy), under)
         for (const line of lines) yield* tell(line)
         const headers = new Map(Object.entries(header).map(([name, value]) => [name.toLowerCase(), value]))
         const parsed = fallbackApi.parse(yield* read(request), (name) => headers.get(name) ?? null)
@@ -87,7 +91,9 @@ export const explain = Command.make(
           return yield* new RequestUnreadable({ file: request, why: `${parsed.message} (${parsed.status} ${parsed.code})` })
         const caller = yield* callerOf(built, Option.getOrUndefined(as))
         const standing = yield* standingOf(built, spent)
-        yield* say(explainCall(built, { id, api: fallbackApi.name, ask: parsed.ask, caller, standing }).join("\n"))
+        const time = yield* Clock.currentTimeMillis
+        const source = { id, api: fallbackApi.name, ask: parsed.ask, caller, time, standing, health: () => unmeasured }
+        yield* say(explainCall(built, source).join("\n"))
       })
     )
 ).pipe(

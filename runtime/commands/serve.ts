@@ -10,7 +10,6 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { check } from "../../src/Check.ts"
 import { type Compiled, compile } from "../../src/Compile.ts"
 import { gather } from "../AccessLog.ts"
 import { collectAlone } from "../Engine.ts"
@@ -18,10 +17,10 @@ import { lookedFor, policyFrom, sourceOf } from "../Environment.ts"
 import { type Gateway, GatewayRefused, start } from "../Gateway.ts"
 import { defaults } from "../Live.ts"
 import { type Models, startInWorker, type Running } from "../Mock.ts"
-import { compiled, find, judge, prices } from "../Policies.ts"
+import { compiled, find, type Judged, judge, judgeLoaded, type LoadError, prices } from "../Policies.ts"
 import * as Watch from "../Watch.ts"
 import { version } from "../version.ts"
-import { orSay, policyArgument } from "./shared.ts"
+import { orSay, policyArgument, underOption } from "./shared.ts"
 
 const tell = (message: string): void => void process.stderr.write(`${message}\n`)
 
@@ -111,21 +110,22 @@ const mocks = Effect.gen(function* () {
 interface Source {
   readonly name: string
   readonly compiled: Compiled
-  /** Undefined for the environment's policy, which is not watched. */
-  readonly file: string | undefined
+  /** Loads and checks it again. */
+  readonly again: Effect.Effect<Judged, LoadError>
+  /** What to watch: nothing of the environment's policy, but what is laid over it. */
   readonly files: ReadonlyArray<string>
   /** Unix time in milliseconds before it was read. */
   readonly readAt: number
 }
 
-const source = (named: Option.Option<string>) =>
+const source = (named: Option.Option<string>, under: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const file = find(Option.getOrUndefined(named))
     const readAt = yield* Clock.currentTimeMillis
     if (file !== undefined) {
-      const judged = yield* compiled(file)
+      const judged = yield* compiled(file, under)
       for (const line of judged.lines) tell(line)
-      const found: Source = { name: judged.file, compiled: judged.compiled, file, files: judged.loaded.files, readAt }
+      const found: Source = { name: judged.file, compiled: judged.compiled, again: judge(file, under), files: judged.loaded.files, readAt }
       return found
     }
     const json = policyFrom(process.env)
@@ -134,19 +134,17 @@ const source = (named: Option.Option<string>) =>
         why: `there is no policy to serve: name one (\`turnout serve policy.ts\`), or set the key of a provider: ${lookedFor().join(", ")}`
       })
     }
-    const checked = check(json, prices)
-    if (checked.policy === undefined) {
-      return yield* new GatewayRefused({ why: checked.findings.map(({ message, place }) => `${place}: ${message}`).join("\n") })
-    }
+    const again = judgeLoaded("the environment", { json, files: [], locate: () => undefined }, under)
+    const { checked, lines, loaded } = yield* again
+    if (checked.policy === undefined) return yield* new GatewayRefused({ why: lines.join("\n") })
     tell(`no policy is named: these are the providers whose keys are in the environment, as a policy:\n\n${sourceOf(json)}`)
-    const found: Source = { name: "the environment", compiled: compile(checked.policy, prices), file: undefined, files: [], readAt }
+    const found: Source = { name: "the environment", compiled: compile(checked.policy, prices), again, files: loaded.files, readAt }
     return found
   })
 
 /** Begins to watch, and gives what reloads after every change, for ever: a policy that does not check never replaces one that does. */
 const reloads = (
-  file: string,
-  { files, readAt }: Source,
+  { again: judgeAgain, files, readAt }: Source,
   gateway: Gateway,
   setMocks: (compiled: Compiled) => Effect.Effect<void, GatewayRefused>
 ): Effect.Effect<Effect.Effect<never>, never, Scope.Scope> =>
@@ -171,7 +169,7 @@ const reloads = (
       Effect.andThen(
         Effect.gen(function* () {
           const kept = `keeping the policy ${gateway.compiled().shortHash}`
-          const judged = yield* judge(file).pipe(
+          const judged = yield* judgeAgain.pipe(
             Effect.tapError((error) =>
               Effect.sync(() => {
                 refused = true
@@ -226,6 +224,7 @@ export const serve = Command.make(
   "serve",
   {
     policy: policyArgument,
+    under: underOption,
     host: Flag.String("host").pipe(
       Flag.withDescription("address to listen on; without keys it must be a loopback one (default 127.0.0.1)"),
       Flag.withDefault("127.0.0.1")
@@ -236,12 +235,9 @@ export const serve = Command.make(
       Flag.withDefault(".turnout")
     ),
     maxBody: Flag.Int("max-body").pipe(Flag.withDescription("the largest request body, in MiB (default 32)"), Flag.withDefault(32)),
-    connectTimeout: seconds("connect-timeout", "longest wait for a connection to a provider", 5),
-    firstByteTimeout: seconds("first-byte-timeout", "longest wait for a provider's first byte", 120),
-    idleTimeout: seconds("idle-timeout", "longest silence within an answer", 60),
     drain: seconds("drain", "longest wait for calls under way when stopping", 30)
   },
-  ({ connectTimeout, data, drain, firstByteTimeout, host, idleTimeout, maxBody, policy, port }) =>
+  ({ data, drain, host, maxBody, policy, port, under }) =>
     orSay(
       Effect.scoped(
         Effect.gen(function* () {
@@ -255,8 +251,8 @@ export const serve = Command.make(
             })
           )
           const setMocks = yield* mocks
-          const found = yield* source(policy)
-          const { compiled: first, file, name } = found
+          const found = yield* source(policy, under)
+          const { compiled: first, files, name } = found
           yield* setMocks(first)
           const gateway = yield* start(first, {
             ...defaults,
@@ -267,15 +263,12 @@ export const serve = Command.make(
             lines: gather(process.stdout, tell),
             secretOf: (secret) => process.env[secret.env] || undefined,
             maxBodyBytes: maxBody * 1024 * 1024,
-            connectTimeoutMillis: connectTimeout * 1_000,
-            firstByteMillis: firstByteTimeout * 1_000,
-            idleMillis: idleTimeout * 1_000,
             drainMillis: drain * 1_000
           })
           serving = true
           yield* secondSignal
           warnOfMissingKeys(first)
-          const rest = file === undefined ? Effect.never : yield* reloads(resolve(file), found, gateway, setMocks)
+          const rest = files.length === 0 ? Effect.never : yield* reloads(found, gateway, setMocks)
           tell(
             `turnout  ${version}\npolicy   ${describe(name, first)}\nready    ${gateway.url}\n\n${curl(gateway.url, first, exampleModel(first))}\n`
           )

@@ -4,11 +4,19 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Argument from "effect/cli/Argument"
+import * as Flag from "effect/cli/Flag"
 import { find, NoPolicy } from "../Policies.ts"
 
 export const policyArgument = Argument.String("policy").pipe(
   Argument.withDescription("the policy file: TypeScript, JavaScript, JSON or YAML; turnout.ts and its like where absent"),
   Argument.optional
+)
+
+export const underOption = Flag.String("under").pipe(
+  Flag.withDescription(
+    "an organisation's file, which is laid over the policy: its guards and budgets hold whatever the policy says; may be given again"
+  ),
+  Flag.atLeast(0)
 )
 
 /** The policy file that is meant, or a failure that says what was looked for. */

@@ -28,7 +28,7 @@ import { compiled } from "../Policies.ts"
 import { openLines } from "../simulate/Lines.ts"
 import { loadModel, type ModelFile } from "../simulate/ModelFile.ts"
 import { makeBar } from "../simulate/Progress.ts"
-import { orSay, policyArgument, policyFile, say, tell } from "./shared.ts"
+import { orSay, policyArgument, policyFile, say, tell, underOption } from "./shared.ts"
 
 /** What the command was given cannot be simulated. */
 class BadInput extends Schema.TaggedError<BadInput>()("BadInput", { why: Schema.String }) {
@@ -92,6 +92,7 @@ export const simulate = Command.make(
   "simulate",
   {
     policy: policyArgument,
+    under: underOption,
     traffic: Flag.String("traffic").pipe(
       Flag.withDescription(
         "what callers send: JSONL in Turnout's format, or a CSV with TIMESTAMP, ContextTokens, GeneratedTokens; - for standard input"
@@ -124,10 +125,10 @@ export const simulate = Command.make(
     ),
     json: Flag.Boolean("json").pipe(Flag.withDescription("print the report as JSON"), Flag.withDefault(false))
   },
-  ({ json, policy, ...given }) =>
+  ({ json, policy, under, ...given }) =>
     orSay(
       Effect.gen(function* () {
-        const { compiled: built, lines: findings } = yield* compiled(yield* policyFile(policy))
+        const { compiled: built, lines: findings } = yield* compiled(yield* policyFile(policy), under)
         for (const finding of findings) yield* tell(finding)
         const { lines, simulation } = yield* prepare(built, given)
         const print = (report: Report) => say(json ? toJson(report) : toText(report))
