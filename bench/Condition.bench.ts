@@ -6,7 +6,7 @@ import { compile, parse } from "../src/Condition.ts"
 import { factNames, makeTable, typeOf } from "../src/Facts.ts"
 import { measure } from "./measure.ts"
 
-const policy = { metadata: ["tier"], headers: [], budgets: {} }
+const policy = { metadata: ["tier"], headers: [], budgets: {}, tags: [], zone: "UTC", layers: [], targets: {} }
 const rule = { and: [{ ">": [{ var: "request.inputTokens" }, 100] }, { in: [{ var: "request.metadata.tier" }, ["gold", "silver"]] }] }
 const table = makeTable(policy)
 const condition = parse(rule, [], { names: factNames(policy), typeOf: (name) => typeOf(name, policy) }, (_, __, message) => {

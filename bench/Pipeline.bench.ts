@@ -1,6 +1,7 @@
 /**
  * What the whole pipeline costs over an `Attempt` in memory, under a deadline: authenticate, facts, decide, health, reserve, attempt, settle, record; the
- * body is read beforehand. Once served by the first target, once by the second after the first has failed.
+ * body is read beforehand. Once served by the first target, once by the second after the first has failed; by the quickest of four targets; and by the first side of a hedge,
+ * in time.
  */
 import { Effect, Layer } from "effect"
 import { fallbackApi } from "../src/Apis.ts"
@@ -12,7 +13,7 @@ import { Ledger } from "../src/Ledger.ts"
 import * as Pipeline from "../src/Pipeline.ts"
 import { Recorder } from "../src/Recorder.ts"
 import { silent } from "../src/Reply.ts"
-import { body, failover, parsed } from "./scenarios.ts"
+import { body, failover, hedged, parsed, quickest } from "./scenarios.ts"
 import { measure } from "./measure.ts"
 
 const served: Outcome = {
@@ -29,9 +30,11 @@ const overloaded: Outcome = { ...served, failure: { class: "overloaded", message
 const request = parsed(body(2_000))
 const parse = () => request
 
-for (const [name, failing] of [
-  ["served at once", ""],
-  ["served after a failover", "one"]
+for (const [name, failing, policy] of [
+  ["the pipeline under a deadline, served at once", "", failover],
+  ["the pipeline under a deadline, served after a failover", "one", failover],
+  ["the pipeline, served by the quickest of four", "", quickest],
+  ["the pipeline, served by a hedge in time", "", hedged]
 ] as const) {
   const [good, bad] = [Effect.succeed(served), Effect.succeed(overloaded)]
   let recorded = 0
@@ -44,13 +47,13 @@ for (const [name, failing] of [
     Recorder.layerOf(() => void recorded++)
   )
   const pipeline = Effect.runSync(
-    Effect.scoped(Effect.flatMap(Layer.build(services), (context) => Effect.provideContext(Pipeline.make(failover()), context)))
+    Effect.scoped(Effect.flatMap(Layer.build(services), (context) => Effect.provideContext(Pipeline.make(policy()), context)))
   )
   const { run } = pipeline
   const runFork = Effect.runFork
   let calls = 0
   measure(
-    `the pipeline under a deadline, ${name}`,
+    name,
     () => {
       const incoming: Incoming = { id: `request-${calls++}`, api: fallbackApi, secret: undefined, parse, reply: silent() }
       runFork(run(incoming))

@@ -5,9 +5,10 @@
  *
  * Node 26.10, two shared cores, November 2026 (medians):
  *
- *     decide, quickstart                                       125 ns
- *     decide, 50 routes                                        733 ns
- *     facts of a parsed 10 KB body, then decide, 50 routes    1.04 µs
+ *     decide, quickstart                                        95 ns
+ *     decide, 50 routes                                        290 ns
+ *     decide, 50 routes with guards, a split and a budget      173 ns, 2.6 to 2.9 times a function written by hand
+ *     facts of a parsed 10 KB body, then decide, 50 routes    0.52 µs
  *     reading a 10 KB body: UTF-8, JSON, duplicate keys       9.30 µs
  *     one condition, compiled (json-logic-js)            4.6 (317) ns
  *     the pipeline under a deadline, served at once           1.29 µs
@@ -71,11 +72,15 @@ for (const { name, options } of values["no-load"] ? [] : runs) {
 const nanos = (value: number): string => (value < 1_000 ? `${value.toFixed(value < 10 ? 1 : 0)} ns` : `${(value / 1_000).toFixed(2)} µs`)
 const width = Math.max(...rows.map(({ question }) => question.length))
 console.log(`\n${"question".padEnd(width)}  ${"median".padStart(10)}  ${"p99".padStart(10)}  ${"limit".padStart(10)}`)
-for (const { limit, median, p99, question } of rows) {
-  const verdict = limit === undefined ? "" : median <= limit ? "  kept" : "  EXCEEDED"
+const exceeds = ({ limit = Infinity, limit99 = Infinity, median, p99 }: Row): boolean => median > limit || p99 > limit99
+for (const row of rows) {
+  const { limit, limit99, median, p99, question, unit } = row
+  const figure = (value: number): string => (unit === "times" ? `${value.toFixed(1)} ×` : nanos(value)).padStart(10)
+  const verdict = limit === undefined && limit99 === undefined ? "" : exceeds(row) ? "  EXCEEDED" : "  kept"
+  const beside = limit99 === undefined ? "" : ` (99th: ${nanos(limit99)})`
   console.log(
-    `${question.padEnd(width)}  ${nanos(median).padStart(10)}  ${nanos(p99).padStart(10)}  ${(limit === undefined ? "" : nanos(limit)).padStart(10)}${verdict}`
+    `${question.padEnd(width)}  ${figure(median)}  ${figure(p99)}  ${limit === undefined ? "" : figure(limit)}${beside}${verdict}`
   )
 }
 for (const line of load) console.log(line)
-process.exit(tooDear || rows.some(({ limit, median }) => limit !== undefined && median > limit) ? 1 : 0)
+process.exit(tooDear || rows.some(exceeds) ? 1 : 0)

@@ -7,7 +7,7 @@ import type { Ask } from "../src/Ask.ts"
 import type { Parsed } from "../src/Call.ts"
 import { check } from "../src/Check.ts"
 import { type Compiled, compile } from "../src/Compile.ts"
-import type { FactSource } from "../src/Facts.ts"
+import { type FactSource, type FactValue, unmeasured } from "../src/Facts.ts"
 import { local } from "../src/Keys.ts"
 import { askOf } from "../src/providers/openai/ask.ts"
 import { judge } from "../runtime/Policies.ts"
@@ -15,7 +15,8 @@ import { judge } from "../runtime/Policies.ts"
 /** Compiles `json`, which must check. */
 export const compiled = (json: unknown): Compiled => {
   const { findings, policy } = check(json)
-  if (policy === undefined) throw new Error(findings.map(({ message, place }) => `${place}: ${message}`).join("\n"))
+  if (policy === undefined)
+    throw new Error(findings.flatMap(({ level, message, place }) => (level === "error" ? [`${place}: ${message}`] : [])).join("\n"))
   return compile(policy)
 }
 
@@ -42,9 +43,9 @@ export const fiftyRoutes = (): Compiled =>
         when: [
           is("request.model", `model-${i}`),
           { and: [is("request.metadata.tier", "gold"), is("request.metadata.feature", `f${i}`)] },
-          { and: [{ ">": [{ var: "request.inputTokens" }, 50_000 + i] }, { var: "request.stream" }] },
+          { and: [{ ">": [{ var: "request.inputTokens" }, 50_000 - i] }, { var: "request.stream" }] },
           { in: [{ var: "request.headers.x-region" }, [`eu-${i}`, `us-${i}`]] },
-          { or: [{ var: "request.needs.vision" }, { "!": [{ "!==": [{ var: "caller.team" }, `team-${i}`] }] }] }
+          { or: [is("request.metadata.feature", `images-${i}`), { "!": [{ "!==": [{ var: "request.metadata.tier" }, `team-${i}`] }] }] }
         ][i % 5],
         to: i % 2 === 0 ? "small" : { _tag: "First", of: ["large", "small"] }
       })),
@@ -69,6 +70,198 @@ export const fiftyRoutes = (): Compiled =>
     ]
   })
 
+/**
+ * Fifty routes as a company has them: retired models, teams, features, long prompts, images, a budget that runs low, and a split behind them; under grants, guards of the
+ * policy and of a layer, and what its targets lack.
+ */
+export const guardedRoutes = (): Compiled => {
+  const all = (...of: ReadonlyArray<object>) => ({ and: of })
+  const more = (fact: string, than: number) => ({ ">": [{ var: fact }, than] })
+  const usd = (dollars: number) => ({ usd: dollars })
+  const target = (region: string, output: number, contextWindow: number, rest: object = {}) => ({
+    provider: "p",
+    model: `m-${region}-${output}`,
+    region,
+    price: { input: usd(output / 5), output: usd(output) },
+    maxOutputTokens: 8_192,
+    capabilities: { contextWindow, tools: true },
+    ...rest
+  })
+  const numbers = (count: number) => Array.from({ length: count }, (_, i) => i)
+  return compiled({
+    name: "guarded",
+    metadata: ["tier", "feature", "residency"],
+    tags: ["vip", "batch"],
+    providers: { p: provider },
+    targets: {
+      small: target("eu", 0.6, 128_000, { capabilities: { contextWindow: 128_000, reasoning: false } }),
+      large: target("us", 15, 200_000),
+      next: target("us", 25, 200_000, { tags: ["trial"], capabilities: { contextWindow: 200_000, vision: false } }),
+      long: target("eu", 10, 1_000_000)
+    },
+    budgets: { engineering: { per: "class", limit: usd(100), every: "month" } },
+    layers: [
+      {
+        name: "org",
+        guards: [
+          { name: "thrifty", when: { ">=": [{ var: "budget.engineering.usedRatio" }, 0.9] }, forbid: { outputAbove: usd(20) } },
+          { name: "residency", when: is("request.metadata.residency", "eu"), require: { regions: ["eu"] } }
+        ]
+      }
+    ],
+    guards: [{ name: "trials", when: { "!": { var: "caller.tags.vip" } }, forbid: { tags: ["trial"] } }],
+    classes: {
+      engineering: { may: ["small", "large", "next", "long"], within: ["engineering"] },
+      interns: { may: ["small", "long"], within: ["engineering"] }
+    },
+    keys: Object.fromEntries(
+      ["engineering", "interns"].map((name) => [name, { secret: { env: name.toUpperCase() }, class: name, team: "core" }])
+    ),
+    routes: [
+      { name: "thrift", when: { ">=": [{ var: "budget.engineering.usedRatio" }, 0.95] }, to: "small" },
+      ...numbers(20).map((i) => ({
+        name: `retired-${i}`,
+        when: is("request.model", `legacy-${i}`),
+        to: { _tag: "Deny", status: 410, code: "model_retired", message: "ask for another" }
+      })),
+      ...numbers(10).map((i) => ({
+        name: `team-${i}`,
+        when: is("caller.team", `team-${i}`),
+        to: { _tag: "First", of: ["large", "small"] }
+      })),
+      ...numbers(10).map((i) => ({
+        name: `feature-${i}`,
+        when: all(is("request.metadata.tier", "gold"), { in: [{ var: "request.metadata.feature" }, [`chat-${i}`, `draft-${i}`]] }),
+        to: { _tag: "First", of: ["large", "long", "small"] }
+      })),
+      ...numbers(5).map((i) => ({
+        name: `long-${i}`,
+        when: all(
+          more("request.inputTokens", 900_000 - i * 100_000),
+          i % 2 === 0 ? { var: "request.stream" } : { "!": { var: "request.stream" } }
+        ),
+        to: "long"
+      })),
+      {
+        name: "images",
+        when: all({ var: "request.needs.vision" }, { "!": { var: "request.stream" } }),
+        to: { _tag: "First", of: ["large", "small"] }
+      },
+      { name: "images-streamed", when: { var: "request.needs.vision" }, to: { _tag: "First", of: ["large", "small"] } },
+      { name: "batch", when: { var: "caller.tags.batch" }, to: "small" },
+      {
+        name: "default",
+        to: {
+          _tag: "First",
+          of: [
+            {
+              _tag: "Split",
+              by: { fact: "caller.key" },
+              salt: "canary",
+              arms: [
+                { name: "large", weight: 90, to: "large" },
+                { name: "next", weight: 10, to: "next" }
+              ]
+            },
+            "small"
+          ]
+        }
+      }
+    ]
+  })
+}
+
+/** Calls to `guardedRoutes`, by the facts that differ from an engineer's plain one; most of them come to its last route. */
+export const guardedCalls: ReadonlyArray<Readonly<Record<string, FactValue>>> = Array.from({ length: 16 }, (_, i) => ({
+  "caller.class": i % 5 === 0 ? "interns" : "engineering",
+  "caller.key": `key-${i}`,
+  "caller.team": i === 3 ? "team-7" : "core",
+  "caller.tags.vip": i % 4 === 0,
+  "request.model": i === 7 ? "legacy-11" : `assistant-${i % 3}`,
+  "request.stream": i % 2 === 0,
+  "request.inputTokens": 500 * i,
+  "request.metadata.tier": i % 3 === 0 ? "gold" : "silver",
+  "request.metadata.feature": i === 9 ? "draft-4" : "search",
+  "request.metadata.residency": i % 4 === 1 ? "eu" : null,
+  "request.needs.vision": i === 5,
+  "budget.engineering.usedRatio": i === 13 ? 0.92 : 0.3
+}))
+
+/**
+ * A policy of `n` routes as they grow in a company, data alone: models, metadata, headers, lengths, needs, callers, hours and budgets, some of them together, and answers of
+ * every usual kind. Every route can be reached, and many take a part of another's requests.
+ */
+export const manyRoutes = (n: number): object => {
+  const between = (fact: string, from: number, to: number) => ({ and: [{ ">=": [{ var: fact }, from] }, { "<": [{ var: fact }, to] }] })
+  const conditions: ReadonlyArray<(i: number) => unknown> = [
+    (i) => is("request.model", `model-${i}`),
+    (i) => ({ and: [is("request.metadata.tier", "gold"), is("request.metadata.feature", `feature-${i}`)] }),
+    (i) => ({ in: [{ var: "request.headers.x-app" }, [`app-${i}`, `app-${i}-canary`]] }),
+    (i) => ({ and: [between("request.inputTokens", 1_000 + 100 * i, 1_100 + 100 * i), { var: "request.stream" }] }),
+    (i) => ({ and: [is("caller.team", `team-${i % 20}`), is("request.metadata.feature", `own-${i}`)] }),
+    (i) => ({ and: [{ var: "request.needs.vision" }, { "!": [{ var: "request.needs.tools" }] }, is("request.model", `eyes-${i}`)] }),
+    (i) => ({
+      and: [{ ">=": [{ var: "budget.month.usedRatio" }, 0.9] }, is("caller.class", "class-1"), is("request.headers.x-tenant", `t-${i}`)]
+    }),
+    (i) => ({ or: [is("request.model", `old-${i}`), is("request.model", `older-${i}`), is("request.metadata.pinned", `pin-${i}`)] }),
+    (i) => ({
+      and: [between("time.hour", 8, 18), { "!==": [{ var: "time.weekday" }, "sunday"] }, is("request.metadata.campaign", `c-${i}`)]
+    })
+  ]
+  const answers: ReadonlyArray<(i: number) => unknown> = [
+    () => "small",
+    () => ({ _tag: "First", of: ["large", "small"] }),
+    (i) => ({
+      _tag: "Split",
+      by: { fact: "request.id" },
+      salt: `salt-${i}`,
+      arms: [
+        { name: "control", weight: 90, to: "small" },
+        { name: "next", weight: 10, to: "large" }
+      ]
+    }),
+    () => ({ _tag: "Within", duration: "30 seconds", of: { _tag: "First", of: ["small", "other"] } }),
+    () => ({
+      _tag: "When",
+      if: { ">": [{ var: "request.inputTokens" }, 50_000] },
+      then: "large",
+      otherwise: { _tag: "First", of: ["small", "other"] }
+    })
+  ]
+  const known = {
+    price: { input: { usd: 1 }, output: { usd: 4 } },
+    maxOutputTokens: 8_000,
+    mediaTokens: { image: 1_000, audio: 1_000, file: 1_000 },
+    capabilities: { contextWindow: 1_000_000, vision: true, audio: true, files: true, tools: true, structuredOutput: true, reasoning: true }
+  }
+  return {
+    name: "many",
+    metadata: ["tier", "feature", "pinned", "campaign"],
+    headers: ["x-app", "x-tenant"],
+    providers: { p: provider, q: { ...provider, baseUrl: "http://127.0.0.1:2/v1" } },
+    targets: {
+      small: { provider: "p", model: "small", ...known },
+      large: { provider: "p", model: "large", ...known },
+      other: { provider: "q", model: "other", ...known }
+    },
+    budgets: { month: { per: "key", every: "month", limit: { usd: 100 } } },
+    classes: Object.fromEntries(
+      Array.from({ length: 4 }, (_, i) => [`class-${i}`, { may: ["small", "large", "other"], within: i < 2 ? ["month"] : [] }])
+    ),
+    keys: Object.fromEntries(
+      Array.from({ length: 40 }, (_, i) => [`key-${i}`, { secret: { env: `KEY_${i}` }, class: `class-${i % 4}`, team: `team-${i % 20}` }])
+    ),
+    routes: [
+      ...Array.from({ length: n - 1 }, (_, i) => ({
+        name: `r${i}`,
+        when: conditions[i % conditions.length]!(i),
+        to: answers[i % answers.length]!(i)
+      })),
+      { name: "default", to: { _tag: "First", of: ["small", "other"] } }
+    ]
+  }
+}
+
 /** A failover under a deadline, whose first target is one arm of a split. */
 export const failover = (): Compiled =>
   compiled({
@@ -79,6 +272,26 @@ export const failover = (): Compiled =>
       { name: "long", when: { ">": [{ var: "request.inputTokens" }, 20_000] }, to: "two" },
       { name: "default", to: { _tag: "Within", duration: "10 seconds", of: { _tag: "First", of: ["one", "two"] } } }
     ]
+  })
+
+const four = Object.fromEntries(["one", "two", "three", "four"].map((model) => [model, { provider: "p", model }]))
+
+/** Four targets, of which each call takes the one that answers quickest. */
+export const quickest = (): Compiled =>
+  compiled({
+    name: "quickest",
+    providers: { p: provider },
+    targets: four,
+    routes: [{ name: "default", to: { _tag: "Spread", by: "latency", of: Object.keys(four) } }]
+  })
+
+/** A target that is hedged with another. */
+export const hedged = (): Compiled =>
+  compiled({
+    name: "hedged",
+    providers: { p: provider },
+    targets: four,
+    routes: [{ name: "default", to: { _tag: "Hedge", of: "one", after: "1 seconds", with: "two" } }]
   })
 
 const sentence = "The parcel left the depot in the morning, missed the noon connection and waits for the next lorry to the coast. "
@@ -114,5 +327,7 @@ export const source = (bytes: Uint8Array, id = "request-1"): FactSource => ({
   api: fallbackApi.name,
   ask: parsed(bytes).ask,
   caller: local,
+  time: 0,
+  health: () => unmeasured,
   standing: () => ({ spentNanoDollars: 0, limitNanoDollars: 0 })
 })

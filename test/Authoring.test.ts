@@ -3,9 +3,16 @@ import { Result } from "effect"
 import * as fc from "fast-check"
 import jsonLogic from "json-logic-js"
 import { vi } from "vitest"
-import { env, policy, sha256, usd } from "../src/Authoring.ts"
-import type { Condition, Words } from "../src/Authoring.ts"
-import { canonical, decode } from "../src/Policy.ts"
+import { env, guards, organisation, policy, routes, sections, sha256, under, usd } from "../src/Authoring.ts"
+import type { Condition, Naming, Words } from "../src/Authoring.ts"
+import { catalog } from "../src/Catalog.ts"
+import { check } from "../src/Check.ts"
+import { factNames } from "../src/Facts.ts"
+import * as Language from "../src/Policy.ts"
+import { canonical, decode, hash } from "../src/Policy.ts"
+import oneFile from "./authoring/composed/oneFile.ts"
+import acme from "./authoring/composed/organisation.ts"
+import search from "./authoring/composed/search.ts"
 import example from "./authoring/example.ts"
 import everyWord from "./authoring/everyWord.ts"
 
@@ -16,12 +23,14 @@ const base = {
   name: "test",
   metadata: ["tier"],
   headers: ["x-app"],
+  tags: ["beta"],
   providers: { openai: { dialect: "openai" } },
   targets: { mini: { provider: "openai", model: "gpt-4o-mini" }, big: { provider: "openai", model: "gpt-4o" } },
+  pools: { chat: { by: "latency", of: ["mini", { target: "big", set: { temperature: 0 } }] } },
   budgets: { month: { per: "key", limit: usd(20), every: "month" } }
 } as const
 
-type TestWords = Words<"mini" | "big", "month", never, never, "tier", "x-app">
+type TestWords = Words<Naming<"mini" | "big", "chat", "month", never, never, "beta", "tier", "x-app">>
 
 /** The JsonLogic that a condition written with the words ends up as. */
 const emitted = (write: (words: TestWords) => Condition) =>
@@ -92,12 +101,56 @@ describe("policy", () => {
   })
 
   it("survives JSON and decodes, every word of it", () => {
-    for (const written of [example, everyWord]) {
+    for (const written of [example, everyWord, search]) {
       assert.deepStrictEqual(JSON.parse(JSON.stringify(written)), written)
       const decoded = decode(written)
       if (Result.isFailure(decoded)) assert.fail(String(decoded.failure))
       assert.strictEqual(canonical(Result.getOrThrow(decode(JSON.parse(canonical(decoded.success))))), canonical(decoded.success))
     }
+  })
+
+  it("the examples use every section, field, strategy and fact, and the checker knows each", () => {
+    const keys = new Set<string>()
+    const texts = new Set<string>()
+    const note = (value: unknown): void => {
+      if (typeof value === "string") texts.add(value)
+      else if (typeof value === "object" && value !== null)
+        for (const [key, inner] of Object.entries(value)) {
+          keys.add(key)
+          note(inner)
+        }
+    }
+    note([example, everyWord])
+    const without = (names: ReadonlyArray<string>, had: ReadonlySet<string>) => names.filter((name) => !had.has(name))
+    const { splitHash: _hash, version: _version, ...fields } = Language.Policy.fields
+    const structs = [Language.ProviderSpec, Language.TargetSpec, Language.CapabilitiesSpec, Language.Overrides, Language.Selector]
+    const more = [Language.Guard, Language.Budget, Language.Class, Language.Key, Language.Pool, Language.Layer, Language.Route]
+    for (const of of [fields, ...[...structs, ...more].map((struct) => struct.fields)]) {
+      assert.deepStrictEqual(without(Object.keys(of), keys), [])
+    }
+    const tags: ReadonlyArray<Language.Strategy["_tag"]> = Object.keys({
+      Send: 0,
+      Asked: 0,
+      Deny: 0,
+      First: 0,
+      Split: 0,
+      Spread: 0,
+      Pool: 0,
+      When: 0,
+      Hedge: 0,
+      Within: 0,
+      Retry: 0
+    } satisfies Record<Language.Strategy["_tag"], 0>) as never
+    assert.deepStrictEqual(without(tags, texts), [])
+    // One of each family of facts with names in them.
+    const family = (fact: string) => fact.replace(/^(request\.(?:metadata|headers)|caller\.tags|health|budget)\.[^.]+/, "$1.*")
+    const facts = new Set([...texts].map(family))
+    assert.deepStrictEqual(without(factNames(Result.getOrThrow(decode(everyWord))).map(family), facts), [])
+
+    const unknown = check(everyWord, catalog).findings.filter(({ code }) =>
+      /^(unknown-(?!region)|condition|wrong-form|missing-field)/.test(code)
+    )
+    assert.deepStrictEqual(unknown, [])
   })
 
   it("says what cannot be data, and where", () => {
@@ -110,6 +163,9 @@ describe("policy", () => {
     assert.throws(route(cyclic), "`routes[0].to.of` holds itself")
     assert.throws(() => emitted(({ request }) => request.inputTokens.gt(Number.NaN)), "`routes[0].when.>[1]` holds `NaN`")
     assert.throws(() => policy({ ...base, routes: [] as never }), "expected `routes` to be a function of the words")
+    const list = { guards: [] } as never as object
+    assert.throws(() => policy({ ...base, ...list, routes: () => [{ name: "only", to: "mini" }] }), "expected `guards` to be a function")
+    assert.throws(() => organisation({ name: "acme", ...list }), "`organisation({ … })`: expected `guards` to be a function of the words")
   })
 })
 
@@ -168,13 +224,110 @@ describe("strategies", () => {
     )
   })
 
-  it("send names a target", () => assert.deepStrictEqual(built(({ send }) => send("big")) as unknown, { _tag: "Send", target: "big" }))
+  const shapes: ReadonlyArray<readonly [name: string, write: (words: TestWords) => ReturnType<TestWords["asked"]>, expected: unknown]> = [
+    ["send names a target", ({ send }) => send("big"), { _tag: "Send", target: "big" }],
+    [
+      "send says what is set",
+      ({ send }) => send("big", { temperature: 0, headers: { "x-tier": "batch" } }),
+      { _tag: "Send", target: "big", set: { temperature: 0, headers: { "x-tier": "batch" } } }
+    ],
+    [
+      "spread takes targets and sends",
+      ({ send, spread }) => spread("least-busy", ["mini", send("big", { region: "eu" })]),
+      { _tag: "Spread", by: "least-busy", of: ["mini", { _tag: "Send", target: "big", set: { region: "eu" } }] }
+    ],
+    ["pool names a pool", ({ pool }) => pool("chat"), { _tag: "Pool", pool: "chat" }],
+    ["retry leaves the usual waits out", ({ retry }) => retry({ attempts: 3 }, "mini"), { _tag: "Retry", attempts: 3, of: "mini" }],
+    [
+      "retry says how long it waits, and after what",
+      ({ retry }) => retry({ attempts: 2, first: "1 seconds", on: ["timeout"] }, "mini"),
+      { _tag: "Retry", attempts: 2, backoff: { first: "1 seconds" }, on: ["timeout"], of: "mini" }
+    ],
+    [
+      "hedge says when the second starts",
+      ({ asked, hedge }) => hedge("mini", { after: "800 millis", with: asked() }),
+      { _tag: "Hedge", of: "mini", after: "800 millis", with: { _tag: "Asked" } }
+    ],
+    [
+      "split takes a list of arms that lead anywhere",
+      ({ caller, pool, split }) => split({ by: caller.key, salt: "s" }, [{ name: "all", weight: 100, to: pool("chat") }]),
+      {
+        _tag: "Split",
+        by: { fact: "caller.key" },
+        salt: "s",
+        arms: [{ name: "all", weight: 100, to: { _tag: "Pool", pool: "chat" } }]
+      }
+    ]
+  ]
+  for (const [name, write, expected] of shapes) it(name, () => assert.deepStrictEqual(built(write) as unknown, expected))
+
+  it("a pool's member with settings is a send", () =>
+    assert.deepStrictEqual(policy({ ...base, routes: ({ pool }) => [{ name: "only", to: pool("chat") }] }).pools as unknown, {
+      chat: { by: "latency", of: ["mini", { _tag: "Send", target: "big", set: { temperature: 0 } }] }
+    }))
+})
+
+describe("composition", () => {
+  const decoded = (json: unknown) => Result.getOrThrow(decode(json))
+
+  it("a policy in many files is the policy in one", () => {
+    assert.strictEqual(canonical(decoded(search)), canonical(decoded(oneFile)))
+    assert.strictEqual(hash(decoded(search)), hash(decoded(oneFile)))
+    assert.deepStrictEqual(
+      check(search, catalog).findings.filter(({ level }) => level === "error"),
+      []
+    )
+  })
+
+  it("routes and guards are data at once, and sections are what they were", () => {
+    const house = sections({ ...base })
+    assert.deepStrictEqual(house as unknown, base)
+    assert.deepStrictEqual(routes(house, ({ pool, request }) => [{ name: "a", when: request.stream, to: pool("chat") }]) as unknown, [
+      { name: "a", when: { var: "request.stream" }, to: { _tag: "Pool", pool: "chat" } }
+    ])
+    assert.deepStrictEqual(
+      guards(house, ({ caller }) => [{ name: "a", when: caller.tag("beta"), forbid: { targets: ["big"] } }]) as unknown,
+      [{ name: "a", when: { var: "caller.tags.beta" }, forbid: { targets: ["big"] } }]
+    )
+  })
+
+  it("an organisation's file is a layer", () => {
+    assert.deepStrictEqual(organisation({ name: "holding" }) as unknown, { name: "holding", guards: [], budgets: {} })
+    assert.deepStrictEqual(acme as unknown, {
+      name: "acme",
+      guards: [
+        { name: "no-routers", forbid: { vendors: ["router"] } },
+        {
+          name: "eu-only",
+          when: { or: [{ "===": [{ var: "caller.organisation" }, "acme-eu"] }, { var: "request.needs.files" }] },
+          require: { regions: ["eu"] }
+        }
+      ],
+      budgets: { company: { per: "organisation", limit: { usd: 5_000 }, every: "month" } }
+    })
+    assert.deepStrictEqual(decoded({ ...example, layers: [acme] }).layers as unknown, [acme])
+  })
+
+  it("`under` lays a layer over a policy, above those that it has and once", () => {
+    const holding = organisation({ name: "holding" })
+    const names = (policy: { readonly layers?: ReadonlyArray<{ readonly name: string }> }) => policy.layers?.map(({ name }) => name)
+    assert.deepStrictEqual(names(under(acme, example)), ["acme"])
+    assert.deepStrictEqual(names(under(holding, under(acme, example))), ["holding", "acme"])
+    assert.deepStrictEqual(under(acme, under(acme, example)), under(acme, example))
+    assert.deepStrictEqual(names(under(acme, under(holding, search))), ["acme", "holding"])
+    // As the canonical form has it, with its keys in another order, it is the same layer.
+    const built = JSON.parse(canonical(decoded(under(holding, example)))) as typeof example
+    assert.deepStrictEqual(names(under(holding, built)), ["holding"])
+    assert.deepStrictEqual(names(under({ name: "holding" } as never, built)), ["holding"])
+    assert.deepStrictEqual(names(under(organisation({ name: "holding", budgets: acme.budgets }), built)), ["holding", "holding"])
+  })
 })
 
 describe("conditions", () => {
   it("an absent fact stands first, in a list of its own", () => {
     const tier = { var: "request.metadata.tier" }
     const maximum = { var: "request.maxOutputTokens" }
+    const latency = { var: "health.mini.latencyMillis" }
     const shapes: ReadonlyArray<readonly [(words: TestWords) => Condition, unknown]> = [
       [({ request }) => request.metadata("tier").or("free").is("pro"), { "===": [tier, "pro"] }],
       [({ request }) => request.metadata("tier").or("pro").is("pro"), { or: [{ "===": [tier, null] }, { "===": [tier, "pro"] }] }],
@@ -186,7 +339,16 @@ describe("conditions", () => {
       [({ request }) => request.maxOutputTokens.or(4).is(4), { or: [{ "===": [maximum, null] }, { "===": [maximum, 4] }] }],
       [({ request }) => request.stream, { var: "request.stream" }],
       [({ request }) => request.needs.tools.is(false), { "===": [{ var: "request.needs.tools" }, false] }],
-      [({ any, not, request }) => any(not(request.stream)), { or: [{ "!": [{ var: "request.stream" }] }] }]
+      [({ any, not, request }) => any(not(request.stream)), { or: [{ "!": [{ var: "request.stream" }] }] }],
+      [({ caller }) => caller.tag("beta"), { var: "caller.tags.beta" }],
+      [({ request }) => request.needs.audio, { var: "request.needs.audio" }],
+      [({ request }) => request.needs.files.is(true), { "===": [{ var: "request.needs.files" }, true] }],
+      [({ time }) => time.hour.lt(9), { "<": [{ var: "time.hour" }, 9] }],
+      [({ time }) => time.weekday.oneOf("monday", "friday"), { in: [{ var: "time.weekday" }, ["monday", "friday"]] }],
+      [({ health }) => health("mini").up, { var: "health.mini.up" }],
+      [({ health }) => health("mini").latencyMillis.present(), { "!==": [latency, null] }],
+      [({ health }) => health("mini").latencyMillis.or(0).gt(500), { and: [{ "!==": [latency, null] }, { ">": [latency, 500] }] }],
+      [({ opaque }) => opaque({ "%": [{ var: "request.messages" }, 2] }), { opaque: { "%": [{ var: "request.messages" }, 2] } }]
     ]
     for (const [write, expected] of shapes) assert.deepStrictEqual(emitted(write) as unknown, expected)
   })

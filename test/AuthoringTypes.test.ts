@@ -59,25 +59,32 @@ const instantiations = async (config: string) => Number(/Instantiations:\s+(\d+)
 describe("what the compiler says to authors", () => {
   it("one error at each wrong word, and none elsewhere", { timeout: 60_000 }, async () => {
     const found = parse(await tsc("tsconfig.json"))
-    const expected = announced(readFileSync(new URL("authoring/mistakes.ts", import.meta.url), "utf8"))
-    const errors = found.get("test/authoring/mistakes.ts") ?? []
     const place = ({ code, column, line }: { readonly line: number; readonly column: number; readonly code: string }) =>
       `${line}:${column} ${code}`
-    assert.isAtLeast(expected.length, 50)
-    assert.deepStrictEqual(errors.map(place).sort(), expected.map(place).sort())
-    for (const { column, line, part } of expected) {
-      const { message } = errors.find((error) => error.line === line && error.column === column)!
-      assert.include(message, part, `line ${line}`)
-      assert.isAtMost(message.length, 300, `line ${line}`)
+    let count = 0
+    for (const name of ["mistakes.ts", "composed/mistakes.ts"]) {
+      const expected = announced(readFileSync(new URL(`authoring/${name}`, import.meta.url), "utf8"))
+      const errors = found.get(`test/authoring/${name}`) ?? []
+      assert.deepStrictEqual(errors.map(place).sort(), expected.map(place).sort(), name)
+      for (const { column, line, part } of expected) {
+        const { message } = errors.find((error) => error.line === line && error.column === column)!
+        assert.include(message, part, `${name} line ${line}`)
+        assert.isAtMost(message.length, 300, `${name} line ${line}`)
+      }
+      count += expected.length
     }
-    assert.deepStrictEqual(found.get("test/authoring/example.ts"), undefined)
-    assert.deepStrictEqual(found.get("test/authoring/everyWord.ts"), undefined)
+    assert.isAtLeast(count, 160)
+    const right = [...found.keys()].filter((file) => file.startsWith("test/authoring/") && !file.endsWith("mistakes.ts"))
+    assert.deepStrictEqual(right, [])
   })
 
   it("a policy costs the compiler little", { timeout: 60_000 }, async () => {
-    const [example, surface] = await Promise.all([instantiations("tsconfig.example.json"), instantiations("tsconfig.surface.json")])
-    assert.isAbove(surface!, 0)
-    // Measured: 9,910. The rest is the surface itself and what it imports, which an editor keeps.
-    assert.isBelow(example! - surface!, 20_000)
+    const surface = await instantiations("tsconfig.surface.json")
+    assert.isAbove(surface, 0)
+    const cost = async (config: string) => (await instantiations(config)) - surface
+    // The surface itself and what it imports an editor keeps. Beyond it: 4,150 for `example.ts`, 11,378 and 19,006 for the other two.
+    assert.isBelow(await cost("tsconfig.example.json"), 8_000)
+    assert.isBelow(await cost("tsconfig.everyWord.json"), 20_000)
+    assert.isBelow(await cost("tsconfig.composed.json"), 30_000)
   })
 })

@@ -280,9 +280,11 @@ describe("boundOf", () => {
       refused(ask({ messages: [{ role: "user", content: [sound] }] }), target),
       "unbounded_request: how many tokens sound may count on `t` is not known: expected its target to declare `mediaTokens.audio`"
     )
+    // Of a model that the catalog knows it is known.
+    assert.strictEqual(bound(ask({}), target).outputTokens, 16_384)
     for (const max_tokens of [undefined, 0, 2.5, "9"]) {
       assert.strictEqual(
-        refused(ask({ max_tokens }), target),
+        refused(ask({ max_tokens }), targetOf("openai", { model: "unheard-of" }, flat(1, 1))),
         "unbounded_request: how long an answer of `t` may be is not known: expected a maximum in the request, or its target to declare `maxOutputTokens`"
       )
     }

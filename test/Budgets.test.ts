@@ -8,7 +8,7 @@ import { loosePolicy, policy, prices, requestTo, script, sized } from "./generat
 import type { FactValues, Play } from "./reference.ts"
 import { account, compiled, decoded, only, paid, surroundings } from "./scripted.ts"
 
-const caller = (more: Partial<Caller> = {}): Caller => ({ key: "alice", class: "eng", team: "core", organisation: null, ...more })
+const caller = (more: Partial<Caller> = {}): Caller => ({ key: "alice", class: "eng", team: "core", organisation: null, tags: [], ...more })
 
 describe("what binds a caller", () => {
   const usd = (dollars: number) => ({ usd: dollars })
@@ -103,25 +103,35 @@ describe("conservation", () => {
           const world = surroundings()
           world.clock.epoch = Date.parse("2026-11-30T22:00:00Z")
           const pipeline = world.link(compiled(policy, prices))
-          const spent = new Map<string, { sum: number; overrun: number; readonly keys: Set<string> }>()
+          interface Taken {
+            readonly held: number
+            readonly nanoDollars: number
+            readonly endedAt: number
+          }
+          const spent = new Map<string, { sum: number; overrun: number; readonly taken: Array<Taken>; readonly keys: Set<string> }>()
           const accountOf = (binding: Binding, time: number) => {
             const name = JSON.stringify([binding.budget, binding.scope, windowOf(binding, time)])
-            if (!spent.has(name)) spent.set(name, { sum: 0, overrun: 0, keys: new Set() })
+            if (!spent.has(name)) spent.set(name, { sum: 0, overrun: 0, taken: [], keys: new Set() })
             return spent.get(name)!
           }
           for (const { facts, hours, plays } of calls) {
             world.clock.epoch += hours * 3_600_000
             const { records } = world.call(pipeline, facts, (n): Play => plays[n % plays.length]!)
             const { attempts, bindings, rejections, time } = records[0]!.call!
-            for (const { nanoDollars, reservedNanoDollars: held, startedMillis } of attempts) {
+            for (const { endedMillis, nanoDollars, reservedNanoDollars: held, startedMillis } of attempts) {
               if (bindings.length === 0) {
                 assert.isUndefined(held)
                 continue
               }
               for (const binding of bindings) {
                 const account = accountOf(binding, time + startedMillis)
-                // Nothing is promised that is not there.
-                assert.isAtMost(account.sum + held!, binding.limitNanoDollars)
+                // Nothing is promised that is not there: what is under way counts what is held for it, what is over what it was charged.
+                const before = account.taken.reduce((all, { endedAt, held, nanoDollars }) => {
+                  const since = endedAt - (time + startedMillis)
+                  return all + (since < 0 ? nanoDollars : since > 0 ? held : Math.min(held, nanoDollars))
+                }, 0)
+                assert.isAtMost(before + held!, binding.limitNanoDollars)
+                account.taken.push({ held: held!, nanoDollars: nanoDollars!, endedAt: time + endedMillis })
                 account.sum += nanoDollars!
                 account.overrun += Math.max(0, nanoDollars! - held!)
                 account.keys.add(String(facts["caller.key"]))

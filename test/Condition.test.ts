@@ -10,7 +10,11 @@ import { holds, nested, type FactValues } from "./reference.ts"
 const declared = {
   metadata: ["tier", "constructor"],
   headers: ["x-app"],
-  budgets: { month: { per: "class", limit: { usd: 5 }, every: "month" } }
+  budgets: { month: { per: "class", limit: { usd: 5 }, every: "month" } },
+  tags: ["vip", "toString"],
+  zone: "UTC",
+  layers: [{ name: "org", guards: [], budgets: { all: { per: "key", limit: { usd: 1 }, every: "day" } } }],
+  targets: { mini: { provider: "p", model: "m", tags: [], capabilities: {} } }
 } as const
 const vocabulary = { names: factNames(declared), typeOf: (name: string) => typeOf(name, declared) }
 const facts = factsOf(declared)
@@ -217,16 +221,17 @@ describe("refused", () => {
     message: `expected a fact, {"var": "…"}, but found ${found}`,
     fix: "write the fact first and the literal second"
   })
-  const known = "known are === !== < <= > >= in and or ! var"
+  const known = "known are === !== < <= > >= in and or ! var opaque"
+  const marked = (operator: string) => `what cannot be analysed can be marked: {"opaque": {"${operator}": …}}`
   const analysed = (operator: string) => `\`${operator}\` is not an operator that can be analysed`
 
   const rows: ReadonlyArray<readonly [why: string, rule: unknown, path: Path, code: string, message: string, fix?: string]> = [
     // Operators.
-    ["loose equality", { "==": [model, "a"] }, [], "condition-operator", analysed("=="), "did you mean `===`?"],
-    ["loose inequality", { "!=": [model, "a"] }, [], "condition-operator", analysed("!="), "did you mean `!==`?"],
-    ["truthiness", { "!!": [model] }, [], "condition-operator", analysed("!!"), "did you mean `!`?"],
-    ["arithmetic", { "+": [tokens, 1] }, [], "condition-operator", analysed("+"), known],
-    ["a conditional", { if: [stream, true, false] }, [], "condition-operator", analysed("if"), "did you mean `in`?"],
+    ["loose equality", { "==": [model, "a"] }, [], "condition-operator", analysed("=="), `did you mean \`===\`? ${marked("==")}`],
+    ["loose inequality", { "!=": [model, "a"] }, [], "condition-operator", analysed("!="), `did you mean \`!==\`? ${marked("!=")}`],
+    ["truthiness", { "!!": [model] }, [], "condition-operator", analysed("!!"), `did you mean \`!\`? ${marked("!!")}`],
+    ["arithmetic", { "+": [tokens, 1] }, [], "condition-operator", analysed("+"), marked("+")],
+    ["a conditional", { if: [stream, true, false] }, [], "condition-operator", analysed("if"), `did you mean \`in\`? ${marked("if")}`],
     [
       "`missing`, a test of presence that takes empty for absent",
       { missing: ["caller.team"] },
@@ -235,8 +240,8 @@ describe("refused", () => {
       analysed("missing"),
       known
     ],
-    ["a quantifier", { some: [[1], stream] }, [], "condition-operator", analysed("some"), known],
-    ["text building", { cat: [model, "a"] }, [], "condition-operator", analysed("cat"), known],
+    ["a quantifier", { some: [[1], stream] }, [], "condition-operator", analysed("some"), marked("some")],
+    ["text building", { cat: [model, "a"] }, [], "condition-operator", analysed("cat"), marked("cat")],
     ["logging, which is an effect", { log: [model] }, [], "condition-operator", analysed("log"), known],
     ["an inherited name as operator", { constructor: [model, "a"] }, [], "condition-operator", analysed("constructor"), known],
     ["an inherited name with a dot", { "a.b": [model, "a"] }, [], "condition-operator", analysed("a.b"), known],

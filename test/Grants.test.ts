@@ -9,14 +9,14 @@ import { account, compiled, decoded, only, surroundings } from "./scripted.ts"
 const fails: Play = { failure: "overloaded", commitsAfter: undefined, endsAfter: 0 }
 const serves: Play = { failure: undefined, commitsAfter: 0, endsAfter: 0 }
 
-/** Whether a class may reach what was sent, from the policy as it was written: nothing of the engine is asked. */
-const mayReach = (policy: PolicyEncoded, className: string, sent: string): boolean => {
+/** Whether a class may reach what was sent, from the policy as it was written: nothing of the engine is asked. `served`: where its `send` says that it is. */
+const mayReach = (policy: PolicyEncoded, className: string, sent: string, served?: string): boolean => {
   const classes = new Map(Object.entries(policy.classes ?? {}))
   if (Object.keys(policy.keys ?? {}).length === 0 && !classes.has("local")) return true
   const rules = classes.get(className)
   const target = new Map(Object.entries(policy.targets)).get(sent)
   const provider = target?.provider ?? sent.split("/")[0]!
-  const region = target?.region ?? policy.providers[provider]!.region
+  const region = served ?? target?.region ?? policy.providers[provider]!.region
   return (
     rules !== undefined &&
     rules.may.includes(target === undefined ? `${provider}/*` : sent) &&
@@ -53,15 +53,20 @@ describe("the promise", () => {
             // Where everything fails, everything that is left is tried.
             const one = world.call(pipeline, facts, (n) => (hard ? fails : plays[n % plays.length]!))
             const className = facts["caller.class"] as string
-            for (const { target } of one.sent) {
-              assert.isTrue(mayReach(policy, className, target), `${className} has reached ${target}`)
-              seen.sent++
-              if (!Object.hasOwn(policy.targets, target)) seen.open++
-            }
             const { attempts, rejections } = one.records[0]!.call!
+            assert.sameMembers(
+              attempts.map(({ target }) => target.name),
+              one.sent.map(({ target }) => target)
+            )
+            for (const { target } of attempts) {
+              assert.isTrue(mayReach(policy, className, target.name, target.set?.region), `${className} has reached ${target.name}`)
+              seen.sent++
+              if (!Object.hasOwn(policy.targets, target.name)) seen.open++
+            }
             for (const { by, target } of rejections) {
               if (by !== "grant") continue
-              assert.isFalse(mayReach(policy, className, target), `${className} was kept from ${target}`)
+              const everywhere = [undefined, "eu", "us"].every((region) => mayReach(policy, className, target, region))
+              assert.isFalse(everywhere, `${className} was kept from ${target}`)
               seen.kept++
             }
             if (attempts.some(({ probe }) => probe)) seen.probes++

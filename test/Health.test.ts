@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import * as fc from "fast-check"
 import type { FailureClass } from "../src/Failure.ts"
-import { Health, type HealthOptions, verdictOf } from "../src/Health.ts"
+import { type Gauge, Health, type HealthOptions, verdictOf } from "../src/Health.ts"
 import { failures } from "./generators.ts"
-import { Breakers } from "./reference.ts"
+import { Breakers, Watch } from "./reference.ts"
 
 const health = (options?: HealthOptions): Health["Service"] =>
   Context.get(Effect.runSync(Effect.scoped(Layer.build(Health.layer(options)))), Health)
@@ -118,6 +118,68 @@ describe("Health", () => {
     const neutral = [...failures, "cancelled" as const].filter((failure) => verdictOf(failure) === "neutral")
     assert.deepStrictEqual(neutral, ["context-length", "content-filter", "bad-request", "cancelled"])
     assert.strictEqual(verdictOf(undefined), "good")
+  })
+
+  it("expects of first tokens what the reference does, whatever was measured when", () => {
+    const command = fc.record({
+      kind: fc.constantFrom("measure", "measure", "waited", "begin", "end", "wait"),
+      target: fc.nat({ max: 1 }),
+      millis: fc.constantFrom(0, 1, 20, 300, 5_000, 9_657, 9_659, 30_000, 90_000)
+    })
+    let faded = 0
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 40, size: "max" }), (commands) => {
+        const [one, reference] = [health(), new Watch()]
+        const under: [Array<Gauge>, Array<Gauge>] = [[], []]
+        let now = 0
+        for (const { kind, millis, target } of commands) {
+          const identity = `target-${target}`
+          const busy = under[target as 0 | 1]
+          if (kind === "wait") now += millis
+          else if (kind === "begin") busy.push(one.begin(identity))
+          else if (kind === "end" && busy.length > 0) one.end(busy.pop()!)
+          else if (kind === "measure" || kind === "waited") {
+            const gauge = one.begin(identity)
+            one.end(gauge)
+            one[kind](gauge, millis, now)
+            reference.see(identity, millis, now, kind === "waited")
+          }
+          assert.strictEqual(one.busy(identity), busy.length)
+          const { latencyMillis } = one.view(identity, now)
+          const expected = reference.latency(identity, now, busy.length)
+          if (expected === null || latencyMillis === null) assert.strictEqual(latencyMillis, expected)
+          else assert.closeTo(latencyMillis, expected, 1e-9 * Math.max(1, expected))
+          if (latencyMillis !== null && latencyMillis > 0 && latencyMillis !== one.view(identity, now - 30_000).latencyMillis) faded++
+        }
+      }),
+      { numRuns: 1_000 }
+    )
+    assert.isAbove(faded, 1_000)
+  })
+
+  it("sees no probe's place taken by a view", () => {
+    const one = health()
+    trip(one, "a", 0)
+    assert.isFalse(one.view("a", 9_999).up)
+    assert.isTrue(one.view("a", 10_000).up)
+    assert.isTrue(one.view("a", 10_000).up)
+    assert.isTrue(one.admits("a", 10_000), "the probe")
+    assert.isFalse(one.view("a", 10_000).up)
+  })
+
+  it("keeps no more gauges than it can hold, and every one that is in use", () => {
+    const one = health()
+    const gauge = one.begin("busy")
+    for (let i = 0; i < 10_100; i++) {
+      const idle = one.begin(`target-${i}`)
+      one.measure(idle, 100, 0)
+      one.end(idle)
+    }
+    assert.isNull(one.view("target-0", 0).latencyMillis)
+    assert.strictEqual(one.view("target-10099", 0).latencyMillis, 100)
+    assert.strictEqual(one.busy("busy"), 1)
+    one.end(gauge)
+    assert.strictEqual(one.busy("busy"), 0)
   })
 
   it("keeps no more circuits than it can hold, the newest among them", () => {

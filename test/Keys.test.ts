@@ -26,7 +26,7 @@ const environment =
 const findIn = (policy: Policy, values: Readonly<Record<string, string>>): Find =>
   Context.get(Effect.runSync(Effect.scoped(Layer.build(Keys.layer(environment(values))))), Keys).of(policy)
 
-const alice: Caller = { key: "alice", class: "eng", team: null, organisation: null }
+const alice: Caller = { key: "alice", class: "eng", team: null, organisation: null, tags: [] }
 const [one, two] = ["secret-of-alice-0001", "secret-of-bob-000001"]
 
 describe("a key", () => {
@@ -34,7 +34,7 @@ describe("a key", () => {
     const policy = policyOf({ alice: { secret: { env: "A" } }, bob: { secret: { env: "B" }, team: "core" } })
     const find = findIn(policy, { A: one, B: two })
     assert.deepStrictEqual(find(one), alice)
-    assert.deepStrictEqual(find(two), { key: "bob", class: "eng", team: "core", organisation: null })
+    assert.deepStrictEqual(find(two), { key: "bob", class: "eng", team: "core", organisation: null, tags: [] })
   })
 
   it("is the same caller each time, which what is kept of callers relies on", () => {

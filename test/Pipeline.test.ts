@@ -9,10 +9,10 @@ import { Health } from "../src/Health.ts"
 import { Keys } from "../src/Keys.ts"
 import { Ledger, type Refusal, type Reservation, type Unavailable } from "../src/Ledger.ts"
 import { make } from "../src/Pipeline.ts"
-import type { PolicyEncoded, StrategyEncoded } from "../src/Policy.ts"
+import type { PolicyEncoded, Strategy, StrategyEncoded } from "../src/Policy.ts"
 import { type CallRecord, Recorder } from "../src/Recorder.ts"
-import { failures, loosePolicy, policy, prices, requestTo, script, sized } from "./generators.ts"
-import { Accounts, Breakers, callerOf, carryOut, type Play, pursesOf } from "./reference.ts"
+import { busier, failures, loosePolicy, play, policy, prices, requestTo, script, sized, slow } from "./generators.ts"
+import { Accounts, Breakers, callerOf, carryOut, type Play, pursesOf, Watch } from "./reference.ts"
 import { account, accountOf, balancesOf, compiled, decoded, incomingOf, nobodyTold, only, paid, surroundings } from "./scripted.ts"
 
 const first = (...of: ReadonlyArray<StrategyEncoded>): StrategyEncoded => ({ _tag: "First", of: of as unknown as [StrategyEncoded] })
@@ -26,12 +26,16 @@ describe("a call", () => {
   const gap = fc.constantFrom(0, 0, 1, 9_999, 10_000, 20_000, 300_000)
   /** How far the wall clock moves beside: not at all, over midnight, over the end of a month, or back a little. */
   const jump = fc.constantFrom(0, 0, 0, 0, 1_000, -1_000, 43_200_000, 86_400_000, 2_592_000_000)
+  const slowly = fc.array(fc.oneof(play, slow), { minLength: 1, maxLength: 6 })
   const start = fc.constantFrom("2026-11-22T10:00:00Z", "2026-12-31T23:59:58Z", "2028-02-28T23:59:59.500Z", "2026-03-29T01:59:59+01:00")
-  const cases = fc.oneof(policy, loosePolicy).chain((encoded) =>
+  const cases = fc.oneof(policy, loosePolicy, busier(loosePolicy)).chain((encoded) =>
     fc.record({
       policy: fc.constant(encoded),
       start,
-      calls: fc.array(fc.record({ facts: requestTo(encoded).map(sized), plays: script, gap, jump }), { minLength: 1, maxLength: 6 }),
+      calls: fc.array(fc.record({ facts: requestTo(encoded).map(sized), plays: fc.oneof(script, slowly), gap, jump }), {
+        minLength: 1,
+        maxLength: 6
+      }),
       broken: fc.array(fc.record({ target: fc.constantFrom(...Object.keys(encoded.targets)), failures: fc.integer({ min: 1, max: 6 }) }), {
         maxLength: 4
       })
@@ -43,6 +47,7 @@ describe("a call", () => {
     by: new Set<string>(),
     classes: new Set<string>(),
     probes: 0,
+    strategies: { stopped: 0, together: 0, again: 0, hedgesWon: 0, elsewhere: 0 },
     deep: 0,
     charges: { settled: 0, estimated: 0, released: 0, overrun: 0, unknown: 0, unbound: 0 },
     passed: { grant: 0, budget: 0 },
@@ -52,7 +57,7 @@ describe("a call", () => {
 
   it(
     "is carried out as the reference says: attempts, deadlines, rejections, charges, the ending, its status and code, and every balance",
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     () => {
       fc.assert(
         fc.property(cases, ({ broken, calls, policy: encoded, start }) => {
@@ -61,8 +66,8 @@ describe("a call", () => {
           const pipeline = world.link(compiled(encoded, prices))
           const policy = decoded(encoded)
           const breakers = new Breakers()
-          const accounts = new Accounts()
-          const free = { budgets: {}, classes: {}, keys: {} }
+          const [accounts, watch] = [new Accounts(), new Watch()]
+          const free = { budgets: {}, classes: {}, keys: {}, guards: [], layers: [], effort: {} }
           const alone = new Map(
             Object.keys(policy.targets).map((name) => [name, only(name, { ...encoded, ...free, routes: [{ name: "only", to: name }] })])
           )
@@ -70,7 +75,7 @@ describe("a call", () => {
             for (let i = 0; i < failures; i++) world.health.report(pipeline.compiled.targets.get(target)!.identity, "bad", 0)
             // The reference knows deployments by what calls do to them.
             const play = () => fails("server-error", { endsAfter: 0 })
-            const always = { breakers: silent(breakers), accounts: new Accounts(), prices, now: 0, time: 0, play }
+            const always = { breakers: silent(breakers), accounts: new Accounts(), watch: new Watch(), prices, now: 0, time: 0, play }
             for (let i = 0; i < failures; i++) carryOut(decoded(alone.get(target)!), { "request.model": "-" }, always)
           }
           let window: string | undefined
@@ -79,13 +84,13 @@ describe("a call", () => {
             world.clock.epoch += jump
             const play = (n: number): Play => plays[n % plays.length]!
             const time = world.clock.currentTimeMillisUnsafe()
-            const expected = carryOut(policy, facts, { play, breakers, accounts, prices, now: world.clock.millis, time })
+            const expected = carryOut(policy, facts, { play, breakers, accounts, watch, prices, now: world.clock.millis, time })
             const one = account(world.call(pipeline, facts, play))
             assert.deepStrictEqual(one, accountOf(expected))
 
             const caller = callerOf(facts)
             const purses = pursesOf(policy, caller)
-            const bindings = pipeline.compiled.budgets.of({ ...caller, organisation: null })
+            const bindings = pipeline.compiled.budgets.of({ ...caller, tags: [] })
             // Of windows that are over the ledger keeps nothing in sight; what was reserved in one must not turn up in the next.
             const after = world.clock.currentTimeMillisUnsafe()
             assert.deepStrictEqual(
@@ -108,6 +113,15 @@ describe("a call", () => {
               else seen.charges[estimated ? "estimated" : nanoDollars === 0 ? "released" : nanoDollars! > held ? "overrun" : "settled"]++
             }
             if (one.tried!.length > 3) seen.deep++
+            for (const [i, { failure, committed, startedAt, target }] of one.tried!.entries()) {
+              if (failure === "cancelled" && !committed) seen.strategies.stopped++
+              if (failure === "cancelled" && !committed && one.served !== undefined && one.served !== target && i === 0)
+                seen.strategies.hedgesWon++
+              if (one.tried!.slice(0, i).some((other) => other.target === target)) seen.strategies.again++
+              if (one.tried!.slice(0, i).some((other) => other.startedAt === startedAt)) seen.strategies.together++
+            }
+            if (one.tried!.length > 0 && firstOf(policy.routes[expected.decided.route]!.to) !== one.tried![0]!.target)
+              seen.strategies.elsewhere++
             if (one.served !== undefined) {
               for (const by of ["grant", "budget"] as const) if (one.refused!.some((refused) => refused.by === by)) seen.passed[by]++
             }
@@ -125,21 +139,34 @@ describe("a call", () => {
 
   it("…where every class, every rejection, every way of charging, probes, long failovers and new windows have occurred", () => {
     assert.includeMembers([...seen.classes], [...failures, "cancelled"])
-    assert.includeMembers([...seen.by], ["breaker", "budget", "deadline", "grant", "unknown-model", "ambiguous-model"])
+    assert.includeMembers(
+      [...seen.by],
+      ["breaker", "budget", "deadline", "effort", "grant", "guard", "capability", "unknown-model", "ambiguous-model"]
+    )
     assert.includeMembers([...seen.endings], ["served", "failed", "refused"])
     assert.includeMembers([...seen.codes], ["model_not_found", "model_ambiguous", "not_today", "invalid_value", "upstream_timeout"])
     assert.includeMembers([...seen.codes], ["not_granted", "budget_exhausted", "unpriced_model", "unpriced_request", "unbounded_request"])
     assert.isAbove(seen.probes, 10)
     assert.isAbove(seen.deep, 3)
+    for (const [name, count] of Object.entries(seen.strategies)) assert.isAbove(count, 8, name)
     for (const [name, count] of Object.entries({ ...seen.charges, ...seen.passed, windows: seen.windows, facts: seen.facts }))
       assert.isAbove(count, 5, name)
   })
 })
 
+/** The target that a spread at the beginning of a strategy names first. */
+const firstOf = (strategy: Strategy): string | undefined =>
+  strategy._tag === "Spread"
+    ? strategy.of[0].target
+    : "of" in strategy
+      ? firstOf(Array.isArray(strategy.of) ? strategy.of[0] : strategy.of)
+      : undefined
+
 /** Breakers that learn, but let everything through. */
 const silent = (breakers: Breakers): Breakers =>
   Object.assign(Object.create(Breakers.prototype) as Breakers, {
     admits: () => true,
+    stands: () => true,
     report: (identity: string, failure: FailureClass | undefined, now: number) => breakers.report(identity, failure, now)
   })
 

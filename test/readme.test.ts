@@ -1,10 +1,10 @@
 /**
- * Every snippet of the README, run as it stands there: policies check, `check` says what is printed, the calls stream. Ports alone are exchanged for free
+ * Every snippet of the README and of the page on testing, run as it stands there: policies check, `check` says what is printed, the calls stream. Ports alone are exchanged for free
  * ones, so that nothing else on the machine is in the way; `.ci/run` does the same once more on the real ones, after `npm ci`.
  */
 import { execFile, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -13,14 +13,16 @@ import { assert, afterAll, describe, it } from "@effect/vitest"
 
 const root = new URL("../", import.meta.url).pathname
 const readme = readFileSync(join(root, "README.md"), "utf8")
-const snippets = [...readme.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({ language: language!, text: text! }))
+const snippetsOf = (page: string) =>
+  [...page.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({ language: language!, text: text! }))
+const snippets = snippetsOf(readme)
 const scratch = mkdtempSync(join(tmpdir(), "turnout-readme-"))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
 const main = join(root, "runtime/main.ts")
-const run = async (args: ReadonlyArray<string>): Promise<{ readonly status: number; readonly output: string }> => {
+const run = async (args: ReadonlyArray<string>, cwd = scratch): Promise<{ readonly status: number; readonly output: string }> => {
   try {
-    const { stderr, stdout } = await promisify(execFile)(process.execPath, [main, ...args], { cwd: scratch })
+    const { stderr, stdout } = await promisify(execFile)(process.execPath, [main, ...args], { cwd })
     return { status: 0, output: stdout + stderr }
   } catch (error) {
     const { code, stderr, stdout } = error as { readonly code: number; readonly stdout: string; readonly stderr: string }
@@ -90,7 +92,7 @@ describe("README", () => {
     it(`has policies that check: ${/name: "([^"]+)"/.exec(text)![1]}`, async () => {
       writeFileSync(join(scratch, `policy${i}.ts`), text)
       const { output, status } = await run(["check", `policy${i}.ts`])
-      assert.include(output, "no findings")
+      assert.match(output, /no (findings|warnings)/)
       assert.strictEqual(status, 0)
     })
   }
@@ -133,5 +135,37 @@ describe("README", () => {
     const { output } = await run(["--help"])
     for (const [, command] of readme.matchAll(/^\| `turnout (\w+)/gm)) assert.match(output, new RegExp(`^ +${command} `, "m"))
     for (const [, file] of readme.matchAll(/\]\((?!http)([^)]+)\)/g)) assert.isString(readFileSync(join(root, file!), "utf8"))
+  })
+})
+
+describe("docs/testing.md", () => {
+  const page = snippetsOf(readFileSync(join(root, "docs/testing.md"), "utf8"))
+  const here = join(scratch, "testing")
+
+  it("shows cases that hold, and says what is printed", async () => {
+    const [quickstart, teams] = page.filter(({ language }) => language === "ts")
+    const commands = page.filter(({ language }) => language === "sh")
+    assert.deepStrictEqual(
+      [page.length, commands.map(({ text }) => text)],
+      [5, ["npx turnout test quickstart.ts\n", "npx turnout test teams.ts --threshold 90\n"]]
+    )
+    mkdirSync(here, { recursive: true })
+    for (const [name, { text }] of [
+      ["quickstart", quickstart!],
+      ["teams", teams!]
+    ] as const) {
+      copyFileSync(join(root, `policies/${name}.ts`), join(here, `${name}.ts`))
+      writeFileSync(join(here, `${name}.cases.ts`), text)
+    }
+    const [one, two] = await Promise.all(commands.map(({ text }) => run(text.trim().split(" ").slice(2), here)))
+    const timeless = (text: string): string => text.replace(/ in [\d.]+ ms/, " in some ms")
+    assert.strictEqual(timeless(one!.output), timeless(page.find(({ language }) => language === "")!.text))
+    assert.deepStrictEqual([one!.status, two!.status], [0, 0], two!.output)
+    assert.match(two!.output, /^teams\.cases\.ts: 23 cases, all as expected/)
+  })
+
+  it("names files that exist", () => {
+    for (const [, file] of readFileSync(join(root, "docs/testing.md"), "utf8").matchAll(/\]\((?!http)([^)]+)\)/g))
+      assert.isString(readFileSync(join(root, "docs", file!), "utf8"))
   })
 })

@@ -7,11 +7,25 @@
  */
 import jsonLogic from "json-logic-js"
 import type { FailureClass } from "../src/Failure.ts"
-import type { Arm, Policy, Strategy } from "../src/Policy.ts"
+import type { Arm, Overrides, Policy, Strategy } from "../src/Policy.ts"
 import type { PriceSource } from "../src/Price.ts"
 import { type Provider, providers } from "../src/Providers.ts"
-import { type Accounts, bound, budgetFacts, callerOf, cost, pursesOf, type Usage, windowOf } from "./reference/money.ts"
+import type { World } from "./reference/carry.ts"
+import { budgetFacts, callerOf } from "./reference/money.ts"
+import { type RuledOut, ruledOut } from "./reference/rules.ts"
 
+export {
+  attemptUnder,
+  type Carried,
+  carryOut,
+  type Ended,
+  type Play,
+  type Refused,
+  type Told,
+  type Tried,
+  Watch,
+  type World
+} from "./reference/carry.ts"
 export { Accounts, callerOf, pursesOf, type Usage } from "./reference/money.ts"
 
 // Facts and conditions
@@ -34,9 +48,18 @@ export const nested = (facts: FactValues): object => {
   return root
 }
 
-/** Whether a JsonLogic rule holds of the facts. */
+/** A rule without the marks of what is opaque, which mean nothing to JsonLogic. */
+const unmarked = (rule: unknown): unknown => {
+  if (Array.isArray(rule)) return rule.map(unmarked)
+  if (typeof rule !== "object" || rule === null) return rule
+  if (!Object.hasOwn(rule, "opaque")) return Object.fromEntries(Object.entries(rule).map(([name, value]) => [name, unmarked(value)]))
+  const { opaque } = rule as { readonly opaque: unknown }
+  return Array.isArray(opaque) ? opaque[0] : opaque
+}
+
+/** Whether a JsonLogic rule holds of the facts. Throws what evaluating it throws. */
 export const holds = (rule: unknown, facts: FactValues): boolean => {
-  const answer: unknown = jsonLogic.apply(rule as jsonLogic.RulesLogic, nested(facts))
+  const answer: unknown = jsonLogic.apply(unmarked(rule) as jsonLogic.RulesLogic, nested(facts))
   return jsonLogic.truthy(answer)
 }
 
@@ -69,7 +92,8 @@ const utf8 = new TextEncoder()
 export const bucket = (salt: string, unit: string, total: number): number =>
   Number((BigInt(murmur3Bytes(utf8.encode(`${salt}\0${unit}`))) * BigInt(total)) >> 32n)
 
-const armOf = (split: Extract<Strategy, { readonly _tag: "Split" }>, facts: FactValues): Arm => {
+/** The arm that a request falls to. */
+export const armOf = (split: Extract<Strategy, { readonly _tag: "Split" }>, facts: FactValues): Arm => {
   const total = split.arms.reduce((sum, arm) => sum + arm.weight, 0)
   let left = bucket(split.salt, String(facts[split.by.fact] ?? split.by.or), total)
   for (const arm of split.arms) {
@@ -86,26 +110,34 @@ export interface Deployment {
   readonly name: string
   readonly provider: string
   readonly model: string
+  /** What the provider is asked for. */
+  readonly deployment: string
   readonly region: string | null
+  readonly set: Overrides | undefined
   readonly identity: string
 }
 
-const deployment = (policy: Policy, name: string, provider: string, model: string, region?: string): Deployment => {
-  const spec = policy.providers[provider]!
-  const registered: Provider = providers[spec.dialect]
-  const address = (spec.baseUrl ?? registered.baseUrl ?? "").replace(/\/+$/, "")
-  const served = region ?? spec.region ?? null
-  const identity = JSON.stringify([spec.dialect, address, spec.key?.env ?? null, model, served])
-  return { name, provider, model, region: served, identity }
+const deployed = (
+  policy: Policy,
+  name: string,
+  spec: { readonly provider: string; readonly model: string; readonly deployment?: string; readonly region?: string },
+  set?: Overrides
+): Deployment => {
+  const { baseUrl, dialect, key, ...provider } = policy.providers[spec.provider]!
+  const registered: Provider = providers[dialect]
+  const region = set?.region ?? spec.region ?? provider.region ?? null
+  const asked = set?.deployment ?? spec.deployment ?? spec.model
+  const address = (baseUrl ?? registered.baseUrl ?? "").replaceAll("{region}", region ?? "").replace(/\/+$/, "")
+  const identity = JSON.stringify([dialect, address, key?.env ?? null, asked, region])
+  return { name, provider: spec.provider, model: spec.model, deployment: asked, region, set, identity }
 }
 
-const declared = (policy: Policy, name: string): Deployment => {
-  const { model, provider, region } = policy.targets[name]!
-  return deployment(policy, name, provider, model, region)
-}
+/** A declared target, with what is set for it. */
+export const declared = (policy: Policy, name: string, set?: Overrides): Deployment => deployed(policy, name, policy.targets[name]!, set)
 
 export type Asked =
-  | { readonly _tag: "Found" | "NotGranted"; readonly deployment: Deployment }
+  | { readonly _tag: "Found"; readonly deployment: Deployment }
+  | { readonly _tag: "RuledOut"; readonly deployment: Deployment; readonly rule: RuledOut }
   | { readonly _tag: "Ambiguous"; readonly names: ReadonlyArray<string> }
   | { readonly _tag: "Unknown" }
 
@@ -130,80 +162,77 @@ export const resolve = (policy: Policy, model: string): Asked => {
   const rest = model.slice(slash + 1)
   const open =
     slash > 0 && rest !== "" && model.length <= 256 && Object.hasOwn(policy.providers, provider) && policy.providers[provider]!.open
-  if (open) return { _tag: "Found", deployment: deployment(policy, model, provider, rest) }
+  if (open) return { _tag: "Found", deployment: deployed(policy, model, { provider, model: rest }) }
 
   const vendors = targets.filter(([, spec]) => spec.model === model).map(([name]) => name)
   return vendors.length > 0 ? oneOf(vendors) : { _tag: "Unknown" }
-}
-
-// Grants
-
-/**
- * Whether a class of callers may reach a deployment. Declared targets are granted by name, other models of an open provider as `provider/*`; of these only what the
- * class's providers serve in the class's regions. A class that the policy does not know is granted nothing. Nobody is restricted where there are no keys
- * and no rule for callers without one.
- */
-export const granted = (policy: Policy, className: string, to: Deployment): boolean => {
-  if (Object.keys(policy.keys).length === 0 && !Object.hasOwn(policy.classes, "local")) return true
-  if (!Object.hasOwn(policy.classes, className)) return false
-  const { may, providers, regions } = policy.classes[className]!
-  const isDeclared = Object.hasOwn(policy.targets, to.name)
-  return (
-    may.includes(isDeclared ? to.name : `${to.provider}/*`) &&
-    (providers === "any" || providers.includes(to.provider)) &&
-    (regions === "any" || (to.region !== null && regions.includes(to.region)))
-  )
 }
 
 // Deciding
 
 export interface Decided {
   readonly route: number
-  /** The route's name and every branch, arm and refusal by a grant on the part that can be reached, `canary/split.next/when.then/mini.not-granted`. */
+  /** The route's name and every branch, arm and rejection by a rule on the part that can be reached, `canary/split.next/when.then/mini.not-granted`. */
   readonly summary: string
+  /** Whether a condition could not be evaluated, which denies the call at the route where it stands. */
+  readonly threw: boolean
   /** What the model asked for comes to, where the route has an `asked()`. */
   readonly asked: Asked | undefined
 }
 
 /** Everything that facts settle, in the author's order. */
-const settled = (policy: Policy, strategy: Strategy, facts: FactValues): ReadonlyArray<string> => {
-  switch (strategy._tag) {
-    case "Send":
-      return granted(policy, callerOf(facts).class, declared(policy, strategy.target)) ? [] : [`${strategy.target}.not-granted`]
-    case "Asked":
-    case "Deny":
-      return []
-    case "First":
-      return strategy.of.flatMap((part) => settled(policy, part, facts))
-    case "Within":
-      return settled(policy, strategy.of, facts)
-    case "Split": {
-      const arm = armOf(strategy, facts)
-      return [`split.${arm.name}`, ...settled(policy, arm.to, facts)]
+const settled = (policy: Policy, strategy: Strategy, facts: FactValues, prices: PriceSource): ReadonlyArray<string> => {
+  const go = (strategy: Strategy): ReadonlyArray<string> => {
+    switch (strategy._tag) {
+      case "Send": {
+        const rule = ruledOut(policy, declared(policy, strategy.target, strategy.set), facts, prices)
+        return rule === undefined ? [] : [`${strategy.target}.${rule.word}`]
+      }
+      case "Asked":
+      case "Deny":
+        return []
+      case "First":
+      case "Spread":
+        return strategy.of.flatMap(go)
+      case "Pool":
+        return policy.pools[strategy.pool]!.of.flatMap(go)
+      case "Within":
+      case "Retry":
+        return go(strategy.of)
+      case "Hedge":
+        return [...go(strategy.of), ...go(strategy.with)]
+      case "Split": {
+        const arm = armOf(strategy, facts)
+        return [`split.${arm.name}`, ...go(arm.to)]
+      }
+      case "When":
+        return holds(strategy.if, facts) ? ["when.then", ...go(strategy.then)] : ["when.otherwise", ...go(strategy.otherwise)]
     }
-    case "When":
-      return holds(strategy.if, facts)
-        ? ["when.then", ...settled(policy, strategy.then, facts)]
-        : ["when.otherwise", ...settled(policy, strategy.otherwise, facts)]
   }
+  return go(strategy)
 }
 
-/** What the caller's model comes to for its class. */
-const askedBy = (policy: Policy, facts: FactValues): Asked => {
+/** What the caller's model comes to, and what keeps it out. */
+const askedBy = (policy: Policy, facts: FactValues, prices: PriceSource): Asked => {
   const asked = resolve(policy, String(facts["request.model"]))
-  return asked._tag === "Found" && !granted(policy, callerOf(facts).class, asked.deployment) ? { ...asked, _tag: "NotGranted" } : asked
+  if (asked._tag !== "Found") return asked
+  const rule = ruledOut(policy, asked.deployment, facts, prices)
+  return rule === undefined ? asked : { ...asked, _tag: "RuledOut", rule }
 }
 
 const asks = (strategy: Strategy): boolean => JSON.stringify(strategy).includes('{"_tag":"Asked"}')
 
 /** The first route whose condition holds, and what facts settle in it. */
-export const decide = (policy: Policy, facts: FactValues): Decided => {
-  const route = policy.routes.findIndex(({ when }) => when === undefined || holds(when, facts))
-  const { name, to } = policy.routes[route]!
-  return {
-    route,
-    summary: [name, ...settled(policy, to, facts)].join("/"),
-    asked: asks(to) ? askedBy(policy, facts) : undefined
+export const decide = (policy: Policy, facts: FactValues, prices: PriceSource): Decided => {
+  let route = -1
+  try {
+    do route++
+    while (policy.routes[route]!.when !== undefined && !holds(policy.routes[route]!.when, facts))
+    const { name, to } = policy.routes[route]!
+    const summary = [name, ...settled(policy, to, facts, prices)].join("/")
+    return { route, summary, threw: false, asked: asks(to) ? askedBy(policy, facts, prices) : undefined }
+  } catch {
+    return { route, summary: `${policy.routes[route]!.name}/condition-failed`, threw: true, asked: undefined }
   }
 }
 
@@ -235,6 +264,12 @@ export class Breakers {
     return true
   }
 
+  /** Whether a call would be let through; asking takes nobody's place. */
+  stands(identity: string, now: number): boolean {
+    const state = this.#states.get(identity)
+    return state === undefined || state._tag === "Closed" || (state._tag === "Open" && now >= state.until)
+  }
+
   report(identity: string, failure: FailureClass | undefined, now: number): void {
     const state = this.#states.get(identity) ?? { _tag: "Closed", failures: 0 }
     if (failure === undefined) {
@@ -255,291 +290,37 @@ export class Breakers {
   }
 }
 
-// Carrying out
+// What is read of the world when deciding
 
-/** What the world does with one attempt, if no deadline comes first. */
-export interface Play {
-  /** Undefined where the answer is handed on whole. */
-  readonly failure: FailureClass | undefined
-  /** When the first content reaches the caller, from the start; undefined where nothing does. A whole answer always commits. */
-  readonly commitsAfter: number | undefined
-  /** When it is over, from the start. */
-  readonly endsAfter: number
-  /** What the provider said beside the class. */
-  readonly status?: number
-  readonly code?: string
-  readonly retryAfterMillis?: number
-  /** What the provider said that it came to. */
-  readonly usage?: Usage
-  /** It certainly costs nothing. */
-  readonly unbilled?: boolean
-}
-
-export interface Ended {
-  readonly failure: FailureClass | undefined
-  readonly committed: boolean
-  readonly endedAt: number
-  /** The deadline has ended it, and not the provider. */
-  readonly expired: boolean
-}
-
-/** What an attempt comes to: a deadline bounds the time to its commit, and nothing after. */
-export const attemptUnder = (play: Play, startedAt: number, commitBy: number): Ended => {
-  const committed = play.commitsAfter !== undefined
-  const decisive = startedAt + (play.commitsAfter ?? play.endsAfter)
-  if (decisive >= commitBy) return { failure: "timeout", committed: false, endedAt: commitBy, expired: true }
-  return { failure: play.failure, committed, endedAt: startedAt + play.endsAfter, expired: false }
-}
-
-/** An attempt that was made. */
-export interface Tried {
-  readonly target: string
-  readonly commitBy: number
-  readonly startedAt: number
-  readonly failure: FailureClass | undefined
-  readonly committed: boolean
-  readonly probe: boolean
-  /** What it was charged; undefined where that is not known. */
-  readonly nanoDollars: number | undefined
-  /** What was held for it, on every account of the caller. */
-  readonly reservedNanoDollars: number | undefined
-  /** It was charged what was held, because nobody knows what it has cost. */
-  readonly estimated: boolean
-}
-
-/** A candidate that was not tried. */
-export interface Refused {
-  readonly target: string
-  readonly by: "breaker" | "budget" | "deadline" | "grant" | "unknown-model" | "ambiguous-model"
-  /** What the caller is told if this is what decides. */
-  readonly error: Told
-}
-
-export interface Told {
-  readonly status: number
-  readonly code: string
-  readonly retryAfterMillis?: number | undefined
-}
-
-export interface Carried {
-  readonly decided: Decided
-  readonly tried: ReadonlyArray<Tried>
-  readonly refused: ReadonlyArray<Refused>
-  readonly ending: "served" | "failed" | "refused"
-  /** The status that the caller saw. */
-  readonly status: number
-  /** The error that the caller was told, or that cut the stream short. */
-  readonly error: Told | undefined
-  /** The target whose answer the caller got, all or a part of it. */
-  readonly served: string | undefined
-  readonly endedAt: number
-}
-
-/** The classes on which `first` moves on when the author names none. */
-const usual: ReadonlyArray<FailureClass> = [
-  "rate-limited",
-  "quota-exhausted",
-  "overloaded",
-  "server-error",
-  "timeout",
-  "connection",
-  "stream-cut",
-  "malformed",
-  "auth"
-]
-
-/** How a failure looks to the caller. A credential of ours that does not work is no fault of the caller's. */
-const told = (failure: FailureClass, play: Partial<Play>): Told => {
-  const table: Record<FailureClass, readonly [number, string]> = {
-    "rate-limited": [429, "upstream_rate_limited"],
-    "quota-exhausted": [429, "upstream_quota_exhausted"],
-    overloaded: [503, "upstream_overloaded"],
-    "server-error": [502, "upstream_error"],
-    timeout: [504, "upstream_timeout"],
-    connection: [502, "upstream_connection_failed"],
-    "stream-cut": [502, "upstream_stream_cut"],
-    malformed: [502, "upstream_malformed"],
-    "context-length": [400, "context_length_exceeded"],
-    "content-filter": [400, "content_filter"],
-    "bad-request": [400, "upstream_bad_request"],
-    auth: [502, "upstream_auth_failed"],
-    cancelled: [499, "cancelled"]
+/** What a clock on the wall of a zone shows, by `Temporal`, which the engine does not use. */
+export const zonedTime = (zone: string, time: number): FactValues => {
+  interface Zoned {
+    readonly hour: number
+    readonly dayOfWeek: number
   }
-  const [status, code] = table[failure]
-  // What the provider says of the caller's own mistake is more exact than a class.
-  const mistake = failure === "context-length" || failure === "content-filter" || failure === "bad-request" || failure === "cancelled"
-  return {
-    status: mistake && play.status !== undefined && play.status >= 400 && play.status < 500 ? play.status : status,
-    code: failure === "bad-request" ? (play.code ?? code) : code,
-    retryAfterMillis: play.retryAfterMillis
+  const { Temporal } = globalThis as unknown as {
+    readonly Temporal: {
+      readonly Instant: { readonly fromEpochMilliseconds: (time: number) => { readonly toZonedDateTimeISO: (zone: string) => Zoned } }
+    }
   }
+  const { dayOfWeek, hour } = Temporal.Instant.fromEpochMilliseconds(time).toZonedDateTimeISO(zone)
+  const day = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"][dayOfWeek - 1]!
+  return { "time.hour": hour, "time.weekday": day }
 }
 
-const unitMillis: Readonly<Record<string, number>> = { millis: 1, seconds: 1_000, minutes: 60_000, hours: 3_600_000, days: 86_400_000 }
-const millisOf = (duration: string): number => {
-  const [amount, unit] = duration.split(" ")
-  return Number(amount) * unitMillis[unit!]!
-}
-
-/** How a strategy has come out. */
-type Result =
-  | { readonly _tag: "Served"; readonly target: string }
-  | { readonly _tag: "Failed"; readonly target: string; readonly failure: FailureClass; readonly committed: boolean; readonly error: Told }
-  | { readonly _tag: "Rejected" }
-  | { readonly _tag: "Denied"; readonly error: Told }
-
-/** The world of one call: what attempts meet, the breakers that stand, what has been spent, and the time at which it begins. */
-export interface World {
-  /** What the n-th attempt of the call meets. */
-  readonly play: (n: number) => Play
-  readonly breakers: Breakers
-  readonly accounts: Accounts
-  /** List prices. */
-  readonly prices: PriceSource
-  /** Monotonic milliseconds. */
-  readonly now: number
-  /** Unix milliseconds at that moment. */
-  readonly time: number
-}
-
-/** The facts that a call is decided by: those of the request, and budgets as they stand when it begins. */
-export const factsNow = (policy: Policy, facts: FactValues, { accounts, time }: Pick<World, "accounts" | "time">): FactValues => ({
+/** The facts that a call is decided by: those of the request, and the time, budgets and deployments as they stand when it begins. */
+export const factsNow = (
+  policy: Policy,
+  facts: FactValues,
+  { accounts, breakers, now, time, watch }: Pick<World, "accounts" | "breakers" | "now" | "time" | "watch">
+): FactValues => ({
   ...facts,
+  ...zonedTime(policy.zone, time),
+  ...Object.fromEntries(
+    Object.keys(policy.targets).flatMap((name): ReadonlyArray<readonly [string, Value]> => [
+      [`health.${name}.up`, breakers.stands(declared(policy, name).identity, now)],
+      [`health.${name}.latencyMillis`, watch.latency(declared(policy, name).identity, now, 0)]
+    ])
+  ),
   ...budgetFacts(policy, callerOf(facts), accounts, time)
 })
-
-/** Carries out one call. */
-export const carryOut = (policy: Policy, request: FactValues, world: World): Carried => {
-  const facts = factsNow(policy, request, world)
-  const decided = decide(policy, facts)
-  const model = String(facts["request.model"])
-  const caller = callerOf(facts)
-  const purses = pursesOf(policy, caller)
-  const { accounts, prices } = world
-  const tried: Array<Tried> = []
-  const refused: Array<Refused & { readonly candidate?: readonly [Deployment, number] }> = []
-  let firstFailure: Told | undefined
-  let now = world.now
-
-  const refuse = (refusal: (typeof refused)[0]): Result => {
-    refused.push(refusal)
-    return { _tag: "Rejected" }
-  }
-
-  /** What an attempt is charged: nothing where it certainly cost nothing; what it has cost where that is known; else what was held for it. */
-  const charge = (to: Deployment, play: Play, { expired, failure }: Ended, held: number | undefined) => {
-    if (play.unbilled === true && !expired) return { nanoDollars: 0, estimated: false }
-    const known = play.usage === undefined || expired ? undefined : cost(policy, to, play.usage, prices)
-    if (held === undefined) return { nanoDollars: known, estimated: false }
-    if (known !== undefined && failure === undefined) return { nanoDollars: known, estimated: false }
-    // What a broken answer has told of its usage is the least that it costs.
-    return { nanoDollars: Math.max(held, known ?? 0), estimated: true }
-  }
-
-  const run = (to: Deployment, commitBy: number, probe: boolean): Result => {
-    const startedAt = now
-    const time = world.time + (now - world.now)
-    let held: number | undefined
-    if (purses.length > 0) {
-      // INVARIANT: what cannot be bounded has been refused before.
-      held = bound(policy, to, facts, prices) as number
-      const short = accounts.short(purses, time, held)
-      if (short !== undefined) {
-        // It says nothing of the deployment: if this was a probe, the next call is.
-        world.breakers.report(to.identity, "cancelled", now)
-        const wait = windowOf(short.every, time).end - time
-        return refuse({ target: to.name, by: "budget", error: { status: 402, code: "budget_exhausted", retryAfterMillis: wait } })
-      }
-    }
-    const play = world.play(tried.length)
-    const ended = attemptUnder(play, startedAt, commitBy)
-    const { committed, endedAt, expired, failure } = ended
-    now = endedAt
-    world.breakers.report(to.identity, failure, now)
-    const charged = charge(to, play, ended, held)
-    if (held !== undefined) for (const purse of purses) accounts.spend(purse, time, charged.nanoDollars!)
-    tried.push({ target: to.name, commitBy, startedAt, failure, committed, probe, ...charged, reservedNanoDollars: held })
-    if (failure === undefined) return { _tag: "Served", target: to.name }
-    const error = told(failure, expired ? {} : play)
-    firstFailure ??= error
-    return { _tag: "Failed", target: to.name, failure, committed, error }
-  }
-
-  const attempt = (to: Deployment, commitBy: number): Result => {
-    const target = to.name
-    if (!granted(policy, caller.class, to)) return refuse({ target, by: "grant", error: { status: 403, code: "not_granted" } })
-    if (now >= commitBy) return refuse({ target, by: "deadline", error: { status: 504, code: "deadline_exceeded" } })
-    if (purses.length > 0) {
-      const most = bound(policy, to, facts, prices)
-      if (typeof most !== "number") return refuse({ target, by: "budget", error: most })
-    }
-    if (!world.breakers.admits(to.identity, now))
-      return refuse({ target, by: "breaker", error: { status: 503, code: "no_target_available" }, candidate: [to, commitBy] })
-    return run(to, commitBy, false)
-  }
-
-  const go = (strategy: Strategy, commitBy: number): Result => {
-    switch (strategy._tag) {
-      case "Send":
-        return attempt(declared(policy, strategy.target), commitBy)
-      case "Asked": {
-        const asked = resolve(policy, model)
-        if (asked._tag === "Found") return attempt(asked.deployment, commitBy)
-        return refuse(
-          asked._tag === "Ambiguous"
-            ? { target: model, by: "ambiguous-model", error: { status: 404, code: "model_ambiguous" } }
-            : { target: model.slice(0, 256), by: "unknown-model", error: { status: 404, code: "model_not_found" } }
-        )
-      }
-      case "Deny":
-        return { _tag: "Denied", error: { status: strategy.status, code: strategy.code } }
-      case "First": {
-        // `first(a) = a`, and otherwise: a rejected candidate is passed over whatever `on` says, a failed one before its commit if its class is one
-        // to move on for. Where nothing is left, what has been tried last is what it came to.
-        let last: Result = { _tag: "Rejected" }
-        for (const part of strategy.of) {
-          const result = go(part, commitBy)
-          if (result._tag === "Rejected") continue
-          if (result._tag !== "Failed") return result
-          last = result
-          if (result.committed || !(strategy.on ?? usual).includes(result.failure)) return result
-        }
-        return last
-      }
-      case "Split":
-        // A failed arm moves outward, never sideways.
-        return go(armOf(strategy, facts).to, commitBy)
-      case "When":
-        return go(holds(strategy.if, facts) ? strategy.then : strategy.otherwise, commitBy)
-      case "Within":
-        return go(strategy.of, Math.min(commitBy, now + millisOf(strategy.duration)))
-    }
-  }
-
-  let result = go(policy.routes[decided.route]!.to, Infinity)
-  // What a grant forbids is no candidate. If breakers alone have rejected every candidate, the first is probed rather than nothing tried.
-  const candidates = refused.filter(({ by }) => by !== "grant")
-  if (result._tag === "Rejected" && tried.length === 0 && candidates.length > 0 && candidates.every(({ by }) => by === "breaker")) {
-    result = run(...candidates[0]!.candidate!, true)
-  }
-
-  const error =
-    result._tag === "Served"
-      ? undefined
-      : result._tag === "Denied"
-        ? result.error
-        : result._tag === "Failed" && result.committed
-          ? result.error
-          : (firstFailure ?? refused[0]!.error)
-  const committed = result._tag === "Served" || (result._tag === "Failed" && result.committed)
-  return {
-    decided,
-    tried,
-    refused: refused.map(({ by, error, target }) => ({ by, target, error })),
-    ending: error === undefined ? "served" : tried.length > 0 ? "failed" : "refused",
-    status: committed ? 200 : error!.status,
-    error,
-    served: result._tag === "Served" || (result._tag === "Failed" && result.committed) ? result.target : undefined,
-    endedAt: now
-  }
-}

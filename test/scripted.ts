@@ -2,10 +2,10 @@
  * The pipeline over a world that is written down beforehand: attempts come out as a script says, time moves only when an attempt takes some, and
  * what the caller sees and what is recorded are kept.
  */
-import { Clock, Context, Effect, Exit, Layer, Scope } from "effect"
+import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Logger, Scheduler, Scope } from "effect"
 import { Attempt, type Outcome } from "../src/Attempt.ts"
 import type { Ask } from "../src/Ask.ts"
-import type { Api, Incoming } from "../src/Call.ts"
+import { type Api, decisionHeaders, type Incoming } from "../src/Call.ts"
 import { type Compiled, compile } from "../src/Compile.ts"
 import { summary } from "../src/Decision.ts"
 import type { CallerDialect } from "../src/Dialect.ts"
@@ -51,12 +51,20 @@ export const paid = (to: StrategyEncoded, more?: Partial<PolicyEncoded>): Policy
   }
 }
 
+/** Something that a clock will do. */
+interface Alarm {
+  readonly at: number
+  readonly ring: () => void
+}
+
 /** A clock that stands still unless it is told to move, and whose wall time can be set. */
 export class ManualClock implements Clock.Clock {
   /** Monotonic. */
   millis = 0
   /** The wall time at which `millis` is 0, in Unix milliseconds. */
   epoch = 0
+  /** In the order in which they were set. */
+  readonly #alarms = new Set<Alarm>()
   currentTimeMillisUnsafe(): number {
     return this.epoch + this.millis
   }
@@ -69,8 +77,24 @@ export class ManualClock implements Clock.Clock {
   readonly currentTimeMillis = Effect.sync(() => this.currentTimeMillisUnsafe())
   readonly currentTimeNanos = Effect.sync(() => this.currentTimeNanosUnsafe())
   readonly monotonicTimeNanos = Effect.sync(() => this.monotonicTimeNanosUnsafe())
-  sleep(): Effect.Effect<void> {
-    return Effect.die(new Error("nothing sleeps here"))
+  sleep(duration: Duration.Duration): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => Effect.sync(this.at(this.millis + Duration.toMillis(duration), () => resume(Effect.void))))
+  }
+  /** Has something done when it is `at`; the answer takes that back. */
+  at(at: number, ring: () => void): () => void {
+    const alarm = { at, ring }
+    this.#alarms.add(alarm)
+    return () => void this.#alarms.delete(alarm)
+  }
+  /** Moves to the next thing to do, the one set first where several are, and does it; false where there is none. */
+  advance(): boolean {
+    let next: Alarm | undefined
+    for (const alarm of this.#alarms) if (next === undefined || alarm.at < next.at) next = alarm
+    if (next === undefined) return false
+    this.#alarms.delete(next)
+    this.millis = Math.max(this.millis, next.at)
+    next.ring()
+    return true
   }
 }
 
@@ -105,7 +129,7 @@ export const nobodyTold = (): Told => ({ heads: [], body: "", ends: 0 })
 const unused = (): never => {
   throw new Error("the script has no provider to speak to")
 }
-const dialect: CallerDialect = { decodeRequest: unused, encodeAnswer: unused, streamEncoder: unused }
+const dialect: CallerDialect = { decodeRequest: unused, overrides: unused, encodeAnswer: unused, streamEncoder: unused }
 
 export const api = (name = "chat.completions"): Api => ({
   name,
@@ -128,6 +152,7 @@ export const askOf = (facts: FactValues): Ask => {
     needsTools: () => at("request.needs.tools", false),
     needsVision: () => at("request.needs.vision", false),
     needsStructuredOutput: () => at("request.needs.structuredOutput", false),
+    hasFormat: () => at("request.needs.structuredOutput", false),
     needsReasoning: () => at("request.needs.reasoning", false),
     metadata: (name) => at(`request.metadata.${name}`, null),
     header: (name) => at(`request.headers.${name}`, null),
@@ -150,7 +175,10 @@ export const callerOf = (facts: FactValues): Caller => ({
   key: (facts["caller.key"] as string | undefined) ?? local.key,
   class: (facts["caller.class"] as string | undefined) ?? local.class,
   team: (facts["caller.team"] as string | null | undefined) ?? null,
-  organisation: (facts["caller.organisation"] as string | null | undefined) ?? null
+  organisation: (facts["caller.organisation"] as string | null | undefined) ?? null,
+  tags: Object.keys(facts).flatMap((name) =>
+    name.startsWith("caller.tags.") && facts[name] === true ? [name.slice("caller.tags.".length)] : []
+  )
 })
 
 /** A key's secret is its name. Callers that the policy does not know as they are have got a key of that name elsewhere, for as long as `issue` says so. */
@@ -197,8 +225,8 @@ export interface Surroundings {
   readonly health: Health["Service"]
   readonly ledger: Ledger["Service"]
   readonly link: (compiled: Compiled) => Pipeline
-  /** Runs one call to its end. */
-  readonly call: (pipeline: Pipeline, facts: FactValues, play: (n: number) => Play) => Seen
+  /** Runs one call to its end, or until its caller goes away after so many milliseconds. */
+  readonly call: (pipeline: Pipeline, facts: FactValues, play: (n: number) => Play, goneAfter?: number) => Seen
 }
 
 const scriptedFailure = (play: Play, expired: boolean): Failure | undefined =>
@@ -217,32 +245,52 @@ const scriptedFailure = (play: Play, expired: boolean): Failure | undefined =>
 export const surroundings = (): Surroundings => {
   const clock = new ManualClock()
   const keys = keysWithIssued()
+  const tasks: Array<() => void> = []
+  const scheduler: Scheduler.Scheduler = {
+    executionMode: "async",
+    shouldYield: () => false,
+    makeDispatcher: () => ({ scheduleTask: (task) => void tasks.push(task), flush: () => {} })
+  }
+  const outside = Context.make(Clock.Clock, clock).pipe(
+    Context.add(Scheduler.Scheduler, scheduler),
+    Context.add(Logger.CurrentLoggers, new Set())
+  )
   let play: (n: number) => Play = unused
   let sent: Array<Sent> = []
   let records: Array<CallRecord> = []
 
   const attempt = Layer.succeed(Attempt, {
-    run: (call, target, { commitBy }) =>
-      Effect.sync((): Outcome => {
+    run: (call, target, { claim, commitBy }) =>
+      Effect.callback<Outcome>((resume) => {
         const startedAt = clock.millis
         const written = play(sent.length)
         sent.push({ target: target.name, commitBy, startedAt })
         const { committed, endedAt, expired, failure } = attemptUnder(written, startedAt, commitBy)
-        if (committed) {
-          call.incoming.reply.begin(200, ["x-turnout-target", target.name])
-          call.incoming.reply.end(failure === undefined ? "answer" : "cut")
+        const end = (failure: Failure | undefined): void =>
+          resume(
+            Effect.succeed({
+              failure,
+              committed,
+              status: committed ? 200 : written.status,
+              // Whoever gives an attempt up does not learn what it has cost.
+              usage: expired || written.usage === undefined ? undefined : written.usage,
+              firstTokenAt: committed && call.ask.stream ? startedAt + written.commitsAfter! : undefined,
+              losses: [],
+              unbilled: written.unbilled === true && !expired
+            })
+          )
+        const over = (): void => {
+          if (committed) call.incoming.reply.end(failure === undefined ? "answer" : "cut")
+          end(scriptedFailure(written, expired))
         }
-        clock.millis = endedAt
-        return {
-          failure: scriptedFailure(written, expired),
-          committed,
-          status: committed ? 200 : written.status,
-          // Whoever gives an attempt up does not learn what it has cost.
-          usage: expired || written.usage === undefined ? undefined : written.usage,
-          firstTokenAt: committed ? startedAt + written.commitsAfter! : undefined,
-          losses: [],
-          unbilled: written.unbilled === true && !expired
-        }
+        let cancel = committed
+          ? clock.at(startedAt + written.commitsAfter!, () => {
+              if (claim?.() === false) throw new Error("one that has lost is stopped")
+              call.incoming.reply.begin(200, decisionHeaders(call, target))
+              cancel = clock.at(endedAt, over)
+            })
+          : clock.at(endedAt, over)
+        return Effect.sync(() => cancel())
       })
   })
   const layer = Layer.mergeAll(
@@ -261,14 +309,22 @@ export const surroundings = (): Surroundings => {
     health: Context.get(context, Health),
     ledger,
     link: (compiled) => Effect.runSync(make(compiled).pipe(Effect.provideContext(context), Effect.provideService(Clock.Clock, clock))),
-    call: (pipeline, facts, script) => {
+    call: (pipeline, facts, script, goneAfter) => {
       keys.issue(facts["caller.key"] === undefined ? undefined : callerOf(facts))
       play = script
       sent = []
       records = []
       const told = nobodyTold()
-      const exit = Effect.runSyncExit(pipeline.run(incomingOf(facts, told)))
-      if (Exit.isFailure(exit)) throw new Error(`the pipeline has failed: ${String(exit.cause)}`)
+      const fiber = Effect.runForkWith(outside)(pipeline.run(incomingOf(facts, told)))
+      const stay = goneAfter === undefined ? undefined : clock.at(clock.millis + goneAfter, () => fiber.interruptUnsafe())
+      do for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) task()
+      while (fiber.pollUnsafe() === undefined && clock.advance())
+      const exit = fiber.pollUnsafe()
+      if (exit === undefined) throw new Error("the call has not come to its end")
+      if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause))
+        throw new Error(`the pipeline has failed: ${Cause.pretty(exit.cause)}`)
+      stay?.()
+      if (clock.advance()) throw new Error("something is left to happen after the end of the call")
       return { sent, records, told, endedAt: clock.millis }
     }
   }
@@ -318,6 +374,7 @@ export const account = ({ endedAt, records, sent, told }: Seen) => {
     served: served?.name,
     answered: told.heads.map((head) => head.status),
     ends: told.ends,
+    begun: Number(told.heads[0]?.headers["x-turnout-attempts"]),
     endedAt
   }
 }
@@ -346,5 +403,6 @@ export const accountOf = (carried: Carried): ReturnType<typeof account> => ({
   // The caller gets exactly one head and one end, of an answer or of an error.
   answered: [carried.status],
   ends: 1,
+  begun: carried.begun,
   endedAt: carried.endedAt
 })

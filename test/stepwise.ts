@@ -3,7 +3,7 @@
  *
  * For what must hold however an interruption falls. Timers never fire here, and the store of the ledger takes some steps to answer.
  */
-import { Clock, Context, Effect, Fiber, Layer, Logger, Scheduler, Scope } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, Layer, Logger, Scheduler, Scope } from "effect"
 import { Attempt } from "../src/Attempt.ts"
 import { Health } from "../src/Health.ts"
 import { Keys } from "../src/Keys.ts"
@@ -14,10 +14,10 @@ import type { PolicyEncoded } from "../src/Policy.ts"
 import { type CallRecord, Recorder } from "../src/Recorder.ts"
 import { compiled, incomingOf, ManualClock, nobodyTold } from "./scripted.ts"
 
-/** A clock whose sleepers never wake. */
+/** A clock whose sleepers never wake, unless they sleep for no time. */
 class StoppedClock extends ManualClock {
-  override sleep(): Effect.Effect<void> {
-    return Effect.never
+  override sleep(duration: Duration.Duration): Effect.Effect<void> {
+    return Duration.toMillis(duration) === 0 ? Effect.yieldNow : Effect.never
   }
 }
 

@@ -1,10 +1,29 @@
 // Every section and every word that `example.ts` does not use. Type-checked by `test/AuthoringTypes.test.ts`.
-import { env, policy, sha256, usd } from "turnout"
+import { env, organisation, policy, sha256, usd } from "turnout"
 
 export default policy({
   name: "every-word",
   metadata: ["tier", "feature"],
   headers: ["x-app"],
+  tags: ["beta", "batch"],
+  zone: "Europe/Berlin",
+  layers: [
+    organisation({
+      name: "acme",
+      guards: ({ caller, request, time }) => [
+        { name: "no-routers", forbid: { vendors: ["router"] } },
+        {
+          name: "quiet",
+          when: caller.organisation.or("acme").is("acme"),
+          forbid: { inputAbove: usd(50), capabilities: ["audio"] }
+        },
+        { name: "weekend", when: time.weekday.oneOf("saturday", "sunday"), forbid: { outputAbove: usd(500) } },
+        { name: "files", when: request.needs.files, forbid: { models: ["tiny"], regions: ["moon"] } }
+      ],
+      budgets: { company: { per: "organisation", limit: usd(900), every: "month" } }
+    }),
+    organisation({ name: "holding" })
+  ],
   providers: {
     openai: { dialect: "openai", key: env("OPENAI_API_KEY"), region: "us", open: true },
     closed: { dialect: "groq", key: env("GROQ_API_KEY"), open: false },
@@ -18,14 +37,35 @@ export default policy({
     mini: {
       provider: "openai",
       model: "gpt-4o-mini",
+      deployment: "chat-eu",
       region: "eu",
+      tags: ["cheap", "eu"],
+      capabilities: {
+        contextWindow: 128_000,
+        vision: true,
+        audio: false,
+        files: false,
+        tools: true,
+        structuredOutput: true,
+        reasoning: false
+      },
       price: { input: usd(0.15), output: usd(0.6), cacheRead: usd(0.075), cacheWrite: usd(0.15) },
       maxOutputTokens: 16_384,
       addedTokens: 64,
       mediaTokens: { image: 1_445, audio: 2_000, file: 100_000 }
     },
-    fast: { provider: "closed", model: "llama-3.1-8b-instant", price: { input: usd(0.05), output: usd(0.08) }, mediaTokens: {} },
+    fast: {
+      provider: "closed",
+      model: "llama-3.1-8b-instant",
+      price: { input: usd(0.05), output: usd(0.08) },
+      mediaTokens: {},
+      tags: ["quick"]
+    },
     small: { provider: "local", model: "small" }
+  },
+  pools: {
+    chat: { by: "latency", of: ["mini", "fast"] },
+    quiet: { by: "least-busy", of: ["mini", { target: "fast", set: { temperature: 0.2, headers: { "x-tier": "batch" } } }] }
   },
   aliases: { "gpt-4o-mini": "mini", cheap: "fast", cheapest: "cheap" },
   budgets: { month: { per: "team", limit: usd(20), every: "month" }, day: { per: "key", limit: usd(1), every: "day" } },
@@ -35,11 +75,47 @@ export default policy({
     legal: { may: ["mini"], regions: ["eu"] }
   },
   keys: {
-    alice: { secret: env("ALICE_KEY"), class: "eng", team: "core" },
+    alice: { secret: env("ALICE_KEY"), class: "eng", team: "core", organisation: "acme", tags: ["beta"] },
     bob: { secret: env("BOB_KEY"), class: "guest" },
     carol: { secret: sha256("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"), class: "legal" }
   },
-  routes: ({ all, any, asked, budget, caller, deny, first, not, request, send, split, when, within }) => [
+  guards: ({ all, budget, caller, health, not, opaque, request }) => [
+    { name: "named", forbid: { targets: ["small"], providers: ["local"] } },
+    { name: "tagged", when: caller.tag("batch"), require: { tags: ["cheap", "quick"] } },
+    { name: "able", when: all(request.needs.vision, not(caller.tag("beta").is(false))), require: { capabilities: ["vision", "tools"] } },
+    { name: "spent", when: budget("company").usedRatio.gte(0.9), forbid: { vendors: ["maker", "cloud", "host", "router", "own"] } },
+    { name: "slow", when: health("fast").latencyMillis.or(0).gt(2_000), forbid: { targets: ["fast"], models: ["llama-3.1-8b-instant"] } },
+    { name: "odd", when: opaque({ "==": [{ "%": [{ var: "request.messages" }, 2] }, 1] }), require: { regions: ["eu"] } }
+  ],
+  commit: "first-content",
+  timeouts: { connect: "3 seconds", headers: "30 seconds", firstToken: "20 seconds", idle: "none", total: "10 minutes" },
+  effort: { attempts: 6, time: "2 minutes", dollars: usd(5) },
+  accept: [
+    { finding: "split-unit", at: "unit", because: "the feature is always set" },
+    { finding: "unknown-region", because: "soon" }
+  ],
+  routes: ({
+    all,
+    any,
+    asked,
+    budget,
+    caller,
+    deny,
+    first,
+    health,
+    hedge,
+    not,
+    opaque,
+    pool,
+    request,
+    retry,
+    send,
+    split,
+    spread,
+    time,
+    when,
+    within
+  }) => [
     {
       name: "needs",
       when: any(
@@ -75,6 +151,56 @@ export default policy({
       name: "money",
       when: any(budget("day").spent.gt(0.5), budget("month").remaining.lt(1), budget("day").usedRatio.gte(1)),
       to: deny(402, "spent", "come back tomorrow")
+    },
+    {
+      name: "state",
+      when: any(
+        all(time.hour.gte(9), time.hour.lt(17), not(time.weekday.is("sunday"))),
+        not(health("mini").up),
+        all(health("mini").latencyMillis.present(), health("mini").latencyMillis.or(0).lte(300)),
+        caller.tag("beta"),
+        request.needs.audio,
+        request.needs.files.is(true),
+        budget("company").remaining.lt(1)
+      ),
+      commit: "whole",
+      timeouts: { headers: "10 seconds", total: "none" },
+      effort: { attempts: 2, time: "none", dollars: "none" },
+      to: hedge("mini", { after: "800 millis", with: retry({ attempts: 2 }, "fast") })
+    },
+    {
+      name: "opaque",
+      when: opaque({ ">": [{ "+": [{ var: "request.inputTokens" }, 1] }, 10] }),
+      commit: "headers",
+      to: retry({ attempts: 3, first: "250 millis", longest: "4 seconds", on: ["overloaded", "timeout"] }, pool("chat"))
+    },
+    {
+      name: "spread",
+      to: first(
+        spread("latency", ["mini", "fast"]),
+        spread("least-busy", ["mini", send("fast", { maxOutputTokens: 2_000 })]),
+        spread("round-robin", [send("mini")]),
+        spread("cost", ["small"]),
+        pool("quiet")
+      )
+    },
+    {
+      name: "set",
+      to: send("mini", {
+        temperature: 0,
+        maxOutputTokens: 2_000,
+        reasoningEffort: "low",
+        headers: { "x-tier": "batch" },
+        region: "eu",
+        deployment: "chat-2"
+      })
+    },
+    {
+      name: "arms",
+      to: split({ by: caller.key, salt: "s0" }, [
+        { name: "control", weight: 90, to: "mini" },
+        { name: "trial", weight: 10, to: first("fast", pool("chat")) }
+      ])
     },
     { name: "unit", to: split({ by: request.metadata("feature").or("none"), salt: "s1" }, { mini: 50, fast: 50 }) },
     { name: "rest", to: within("1.5 minutes", when(request.stream, "mini", first("fast"))) }

@@ -1,6 +1,6 @@
 // Mistakes, each of which is one error at the wrong word. Under each line stands `//! word | code | part of the message` for every error in
 // it; `test/AuthoringTypes.test.ts` compares that with what the compiler says, and computes the column from the word.
-import { env, policy, sha256, usd } from "turnout"
+import { env, organisation, policy, sha256, usd } from "turnout"
 
 export default policy({
   name: "acme",
@@ -69,7 +69,7 @@ export const sections = policy({
   //! cheap | TS2322 | Type '"fats"' is not assignable to type '"cheap" | "fast" | "mini"'
   budgets: {
     month: { per: "user", limit: usd(20), every: "month" },
-    //! per | TS2322 | Type '"user"' is not assignable to type '"class" | "key" | "team"'
+    //! per | TS2322 | Type '"user"' is not assignable to type '"class" | "key" | "organisation" | "team"'
     day: { per: "key", limit: 1, every: "day" }
     //! limit | TS2322 | Type 'number' is not assignable to type 'Usd'
   },
@@ -189,6 +189,287 @@ export const empty = policy({
   routes: () => []
   //! [] | TS2322 | "a policy has at least one route"
 })
+
+export const answers = policy({
+  name: "answers",
+  providers: { openai: { dialect: "openai" } },
+  targets: {
+    mini: { provider: "openai", model: "gpt-4o-mini", tags: ["cheap"], capabilities: { vison: true } },
+    //! vison | TS2561 | Did you mean to write 'vision'?
+    big: { provider: "openai", model: "gpt-4o", capabilities: { contextWindow: "128k" }, deployment: 5 }
+    //! contextWindow | TS2322 | Type 'string' is not assignable to type 'number'
+    //! deployment | TS2322 | Type 'number' is not assignable to type 'string'
+  },
+  pools: {
+    chat: { by: "latncy", of: ["mini", "big"] },
+    //! by | TS2820 | Did you mean '"latency"'?
+    cheap: { by: "cost", of: ["mini", "bgi", { target: "bgi", set: {} }, { target: "big", set: { temperture: 0 } }] }
+    //! "bgi" | TS2322 | Type '"bgi"' is not assignable to type
+    //! target | TS2322 | Type '"bgi"' is not assignable to type '"big" | "mini"'
+    //! temperture | TS2561 | Did you mean to write 'temperature'?
+  },
+  routes: ({ asked, first, hedge, pool, retry, send, split, spread, within }) => [
+    { name: "a", to: pool("chta") },
+    //! "chta" | TS2345 | parameter of type '"chat" | "cheap"'
+    { name: "b", to: spread("latncy", ["mini"]) },
+    //! "latncy" | TS2345 | is not assignable to parameter of type
+    { name: "c", to: spread("latency", ["mini", "bgi", send("big")]) },
+    //! "bgi" | TS2322 | Type '"bgi"' is not assignable to type
+    { name: "d", to: spread("cost", ["mini", first("mini", "big")]) },
+    //! first( | TS2322 | Type 'Built<"big" | "mini">' is not assignable to type
+    { name: "e", to: spread("cost", "mini") },
+    //! "mini" | TS2345 | parameter of type 'readonly
+    { name: "f", to: retry({ attempts: "3" }, "mini") },
+    //! attempts | TS2322 | Type 'string' is not assignable to type 'number'
+    { name: "g", to: retry({ attempts: 3, frist: "1 seconds" }, "mini") },
+    //! frist | TS2561 | Did you mean to write 'first'?
+    { name: "h", to: retry({ attempts: 3, first: "1 second", longest: "8 seconds" }, "mini") },
+    //! first | TS2322 | Type '"1 second"' is not assignable to type
+    { name: "i", to: retry({ attempts: 3, on: ["rate-limited", "rate-limted"] }, "mini") },
+    //! "rate-limted" | TS2820 | Did you mean '"rate-limited"'?
+    { name: "j", to: retry({ attempts: 3 }, "bgi") },
+    //! "bgi" | TS2345 | parameter of type 'Strategy<"big" | "mini">'
+    { name: "k", to: retry({ on: ["timeout"] }, "mini") },
+    //! { on | TS2741 | Property 'attempts' is missing
+    { name: "l", to: hedge("mini", { after: "800 milis", with: "big" }) },
+    //! after | TS2322 | Type '"800 milis"' is not assignable to type
+    { name: "m", to: hedge("mini", { after: "800 millis", with: "bgi" }) },
+    //! with | TS2322 | Type '"bgi"' is not assignable to type
+    { name: "n", to: hedge("mini", { after: "800 millis" }) },
+    //! { after | TS2741 | Property 'with' is missing
+    { name: "o", to: hedge("mini", "big") },
+    //! "big" | TS2345 | parameter of type 'HedgeOptions<"big" | "mini">'
+    { name: "p", to: send("mini", { temperature: "cold", maxTokens: 5 }) },
+    //! temperature | TS2322 | Type 'string' is not assignable to type 'number'
+    { name: "q", to: send("mini", { maxOutputToken: 5 }) },
+    //! maxOutputToken | TS2561 | Did you mean to write 'maxOutputTokens'?
+    { name: "r", to: send("mini", { reasoningEffort: "little" }) },
+    //! reasoningEffort | TS2322 | Type '"little"' is not assignable to type
+    { name: "s", to: send("mini", { headers: { "x-tier": 1 } }) },
+    //! "x-tier" | TS2322 | Type 'number' is not assignable to type 'string'
+    { name: "t", to: split({ by: "caller.key", salt: "s" }, [{ name: "a", weight: 100, to: "bgi" }]) },
+    //! by: | TS2322 | Type 'string' is not assignable to type 'Unit'
+    { name: "u", to: first("mini", [{ name: "a" }]) },
+    //! [{ | TS2345 | parameter of type 'FirstOptions | Strategy<"big" | "mini">'
+    { name: "v", to: within("60 seconds", asked) }
+    //! asked | TS2345 | '() => Built<"big" | "mini">' is not assignable
+  ]
+})
+
+export const arms = policy({
+  name: "arms",
+  providers: { openai: { dialect: "openai" } },
+  targets: { mini: { provider: "openai", model: "gpt-4o-mini" }, big: { provider: "openai", model: "gpt-4o" } },
+  routes: ({ caller, first, split }) => [
+    { name: "a", to: split({ by: caller.key, salt: "s" }, [{ name: "a", weight: 100, to: "bgi" }]) },
+    //! to: "bgi" | TS2322 | Type '"bgi"' is not assignable to type
+    { name: "b", to: split({ by: caller.key, salt: "s" }, [{ name: "a", weigth: 100, to: "big" }]) },
+    //! weigth | TS2561 | Did you mean to write 'weight'?
+    { name: "c", to: split({ by: caller.key, salt: "s" }, [{ name: "a", weight: 100, to: first("mini", "bgi") }]) },
+    //! "bgi" | TS2345 | parameter of type 'FirstOptions | Strategy<"big" | "mini">'
+    { name: "d", to: split({ by: caller.key, salt: "s" }, { mini: 95, big: first("mini") }) }
+    //! big: | TS2322 | Type 'Built<"big" | "mini">' is not assignable to type 'number'
+  ]
+})
+
+export const facts = policy({
+  name: "facts",
+  tags: ["beta"],
+  zone: "Europe/Berlin",
+  providers: { openai: { dialect: "openai" } },
+  targets: { mini: { provider: "openai", model: "gpt-4o-mini" }, big: { provider: "openai", model: "gpt-4o" } },
+  budgets: { month: { per: "team", limit: usd(20), every: "month" } },
+  layers: [organisation({ name: "acme", budgets: { company: { per: "organisation", limit: usd(900), every: "month" } } })],
+  classes: { eng: { may: ["mini"], within: ["month"] } },
+  keys: { a: { secret: env("A"), class: "eng", organisation: "acme", tags: ["beta"] } },
+  routes: ({ all, budget, caller, health, opaque, request, time }) => [
+    { name: "a", when: request.needs.adio, to: "mini" },
+    //! adio | TS2551 | Did you mean 'audio'?
+    { name: "b", when: caller.tag("btea"), to: "mini" },
+    //! "btea" | TS2345 | parameter of type '"beta"'
+    { name: "c", when: caller.tags, to: "mini" },
+    //! tags | TS2551 | Did you mean 'tag'?
+    { name: "d", when: time.hour.gte("9"), to: "mini" },
+    //! "9" | TS2345 | parameter of type 'number'
+    { name: "e", when: time.weekday.oneOf("saturday", "sonday"), to: "mini" },
+    //! "sonday" | TS2345 | is not assignable to parameter of type
+    { name: "f", when: time.hour, to: "mini" },
+    //! when: | TS2741 | in type 'Numeric' but required in type 'Condition'
+    { name: "g", when: health("mni").up, to: "mini" },
+    //! "mni" | TS2345 | parameter of type '"big" | "mini"'
+    { name: "h", when: health("mini").latencyMillis.gt(500), to: "mini" },
+    //! gt( | TS2339 | does not exist on type 'NumberOrAbsent'
+    { name: "i", when: health("mini").latencyMilis.present(), to: "mini" },
+    //! latencyMilis | TS2551 | Did you mean 'latencyMillis'?
+    { name: "j", when: all(health("mini").up.or(true), request.stream), to: "mini" },
+    //! or( | TS2339 | Property 'or' does not exist on type 'Flag'
+    { name: "k", when: budget("compny").spent.gt(5), to: "mini" },
+    //! "compny" | TS2345 | parameter of type '"company" | "month"'
+    { name: "l", when: opaque("request.stream"), to: "mini" },
+    //! "request.stream" | TS2345 | parameter of type 'JsonLogic'
+    { name: "m", when: opaque(request.stream), to: "mini" },
+    //! request.stream | TS2345 | parameter of type 'JsonLogic'
+    { name: "n", when: opaque({ "==": [1, undefined] }), to: "mini" },
+    //! undefined | TS2322 | Type 'undefined' is not assignable to type 'Json'
+    { name: "o", when: { "===": [1, 1] }, to: "mini" },
+    //! "===" | TS2353 | does not exist in type 'Condition'
+    { name: "p", when: budget("company").usedRatio.gt(0.9), to: "big" }
+  ]
+})
+
+export const limits = policy({
+  name: "limits",
+  zone: 1,
+  //! zone | TS2322 | Type 'number' is not assignable to type 'string'
+  tags: ["beta"],
+  commit: "first-contnt",
+  //! commit | TS2820 | Did you mean '"first-content"'?
+  timeouts: { connect: "5 secs", idle: "never" },
+  //! connect | TS2322 | Type '"5 secs"' is not assignable to type
+  //! idle | TS2322 | Type '"never"' is not assignable to type
+  effort: { attempts: "4", dollars: 1 },
+  //! attempts | TS2322 | Type 'string' is not assignable to type 'number'
+  //! dollars | TS2322 | Type 'number' is not assignable to type
+  accept: [{ finding: "split-unit", at: "canary" }],
+  //! { finding | TS2741 | Property 'because' is missing
+  layers: [{ name: "acme" }],
+  //! { name | TS2739 | missing the following properties
+  providers: { openai: { dialect: "openai" } },
+  targets: { mini: { provider: "openai", model: "gpt-4o-mini" } },
+  classes: { eng: { may: ["mini"] } },
+  keys: { a: { secret: env("A"), class: "eng", organisation: 5, tags: ["beta", "btea"] } },
+  //! organisation | TS2322 | Type 'number' is not assignable to type 'string'
+  //! "btea" | TS2322 | Type '"btea"' is not assignable to type '"beta"'
+  routes: () => [{ name: "all", to: "mini" }]
+})
+
+export const misspelt = policy({
+  name: "misspelt",
+  timeouts: { conect: "5 seconds" },
+  //! conect | TS2561 | Did you mean to write 'connect'?
+  effort: { attempts: 3, time: "60 seconds", dolars: usd(1) },
+  //! dolars | TS2561 | Did you mean to write 'dollars'?
+  providers: { openai: { dialect: "openai" } },
+  targets: { mini: { provider: "openai", model: "gpt-4o-mini" } },
+  routes: () => [{ name: "all", to: "mini" }]
+})
+
+export const sectionless = policy({
+  name: "sectionless",
+  providers: { openai: { dialect: "openai" } },
+  targets: { mini: { provider: "openai", model: "gpt-4o-mini" } },
+  poools: {},
+  //! poools | TS2561 | Did you mean to write 'pools'?
+  routes: () => [{ name: "all", to: "mini" }]
+})
+
+export const routeLimits = policy({
+  name: "route-limits",
+  providers: { openai: { dialect: "openai" } },
+  targets: { mini: { provider: "openai", model: "gpt-4o-mini" }, big: { provider: "openai", model: "gpt-4o" } },
+  routes: () => [
+    { name: "a", commit: "hole", to: "mini" },
+    //! commit | TS2820 | Did you mean '"whole"'?
+    { name: "b", timeouts: { total: "60 sec" }, to: "mini" },
+    //! total | TS2322 | Type '"60 sec"' is not assignable to type
+    { name: "c", effort: { attempts: 3, dollars: usd(1), time: 5 }, to: "mini" },
+    //! time | TS2322 | is not assignable to type
+    { name: "d", to: "big" }
+  ]
+})
+
+export const routeFields = policy({
+  name: "route-fields",
+  providers: { openai: { dialect: "openai" } },
+  targets: { mini: { provider: "openai", model: "gpt-4o-mini" }, big: { provider: "openai", model: "gpt-4o" } },
+  routes: () => [
+    { name: "a", timeouts: { totl: "60 seconds" }, to: "mini" },
+    //! totl | TS2322 | "there is no such limit"
+    { name: "b", timeouts: { total: "60 seconds", idel: "5 seconds" }, to: "mini" },
+    //! idel | TS2322 | "there is no such limit"
+    { name: "c", effort: { attemps: 3, time: "5 seconds" }, to: "mini" },
+    //! attemps | TS2322 | "there is no such limit"
+    { name: "d", comit: "whole", to: "big" },
+    //! comit | TS2322 | "a route has no such field"
+    { name: "e", to: "big" }
+  ]
+})
+
+export const kept = policy({
+  name: "kept",
+  providers: { openai: { dialect: "openai" }, eu: { dialect: "mistral", region: "eu" } },
+  targets: {
+    mini: { provider: "openai", model: "gpt-4o-mini", tags: ["cheap"] },
+    french: { provider: "eu", model: "mistral-small", tags: ["local"] }
+  },
+  guards: ({ caller, request }) => [
+    { name: "a", forbid: { targets: ["mni"] } },
+    //! "mni" | TS2820 | Did you mean '"mini"'?
+    { name: "b", require: { providers: ["eu", "ue"] } },
+    //! "ue" | TS2322 | to type '"eu" | "openai"'
+    { name: "c", require: { tags: ["locl"] } },
+    //! "locl" | TS2820 | Did you mean '"local"'?
+    { name: "d", forbid: { vendors: ["rooter"] } },
+    //! "rooter" | TS2820 | Did you mean '"router"'?
+    { name: "e", forbid: { capabilities: ["vison"] } },
+    //! "vison" | TS2820 | Did you mean '"vision"'?
+    { name: "f", forbid: { outputAbove: 10 } },
+    //! outputAbove | TS2322 | Type 'number' is not assignable to type 'Usd'
+    { name: "g", when: caller.team, forbid: { regions: ["us"] } },
+    //! when: | TS2741 | in type 'TextOrAbsent' but required in type 'Condition'
+    { name: "h", when: caller.class.is("eng"), forbid: { regions: ["us"] } },
+    //! "eng" | TS2345 | parameter of type '"local"'
+    { name: "i", when: request.strem, forbid: { regions: ["us"] } },
+    //! strem | TS2551 | Did you mean 'stream'?
+    { name: "j", require: { regions: ["eu"] } }
+  ],
+  routes: () => [{ name: "all", to: "mini" }]
+})
+
+export const sides = policy({
+  name: "sides",
+  providers: { openai: { dialect: "openai" } },
+  targets: { mini: { provider: "openai", model: "gpt-4o-mini" } },
+  guards: ({ request }) => [
+    { name: "a", forbid: { regions: ["us"], regoins: ["cn"] } },
+    //! regoins | TS2322 | "targets have no such field to choose them by"
+    { name: "b", wehn: request.stream, forbid: { regions: ["us"] } },
+    //! wehn | TS2322 | "a guard has no such field"
+    { name: "c", forbid: { regions: ["us"] }, require: { regions: ["eu"] } },
+    //! name | TS2322 | "a guard says either `forbid` or `require`"
+    { name: "d", when: request.stream },
+    //! name | TS2322 | "a guard says either `forbid` or `require`"
+    { name: "e", forbid: { tragets: ["mini"] } },
+    //! tragets | TS2322 | "targets have no such field to choose them by"
+    { name: "f", forbid: { targets: ["mini"] } }
+  ],
+  routes: () => [{ name: "all", to: "mini" }]
+})
+
+export const acme = organisation({
+  name: "acme",
+  guards: ({ budget, caller, request }) => [
+    { name: "a", when: caller.team.is("core"), forbid: { vendors: ["router"] } },
+    //! is( | TS2339 | does not exist on type 'TextOrAbsent'
+    { name: "b", when: budget("compny").spent.gt(5), forbid: { targets: ["any", "name"] } },
+    //! "compny" | TS2345 | parameter of type '"company"'
+    { name: "c", when: request.stream, forbid: { vendors: ["rooter"] } },
+    //! "rooter" | TS2820 | Did you mean '"router"'?
+    { name: "d", forbid: { outputAbove: 5 } }
+    //! outputAbove | TS2322 | Type 'number' is not assignable to type 'Usd'
+  ],
+  budgets: { company: { per: "organisation", limit: usd(900), every: "month" } }
+})
+
+export const other = organisation({
+  name: "other",
+  budgets: { company: { per: "organisation", limt: usd(900), every: "month" } },
+  //! limt | TS2561 | Did you mean to write 'limit'?
+  routes: () => []
+})
+
+export const third = organisation({ name: "third", routes: () => [] })
+//! routes | TS2353 | 'routes' does not exist in type
 
 sha256(5)
 //! 5 | TS2345 | parameter of type 'string'

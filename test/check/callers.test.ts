@@ -1,6 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { check } from "../../src/Check.ts"
-import { rowsOf, type Row, table } from "./table.ts"
+import { codes } from "../../src/check/codes.ts"
+import { rowsOf, type Row, table as tableOf, type Cases } from "./table.ts"
+
+const families = ["form", "names", "access", "money"]
+const table = (title: string, cases: Cases) => tableOf(title, cases, undefined, families)
 
 const key = (name: string, more: object = {}) => ({ secret: { env: `${name.toUpperCase()}_KEY` }, class: "eng", ...more })
 const base = {
@@ -341,6 +345,6 @@ describe("a condition on a budget", () => {
         { name: "default", to: { _tag: "Asked" } }
       ]
     })
-    assert.deepStrictEqual(rowsOf(findings), [])
+    assert.deepStrictEqual(rowsOf(findings.filter(({ code }) => families.includes(codes[code]!.family))), [])
   })
 })

@@ -458,7 +458,7 @@ describe("callers who do not behave", () => {
       }
       pump()
     })
-    const gateway = await startGateway(policyOver({ one }, "one"), { idleMillis: 300 })
+    const gateway = await startGateway(policyOver({ one }, "one", { timeouts: { idle: "300 millis" } }))
     await openStream(gateway, asking({ stream: true }))
     await until(() => one.heard[0]?.dropped, "the provider's connection to be closed")
     const line = await gateway.line(0)

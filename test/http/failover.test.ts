@@ -34,6 +34,7 @@ import {
   textBlock,
   until
 } from "./support.ts"
+import type { PolicyEncoded } from "../../src/Policy.ts"
 import { collect, raised, wordsOf } from "./client.ts"
 
 const hello: Array<OpenAI.ChatCompletionMessageParam> = [{ role: "user", content: "Which way?" }]
@@ -42,9 +43,14 @@ const ask = { model: "any", messages: hello }
 const both = { _tag: "First", of: ["one", "two"] } as const
 
 /** A gateway whose one route tries `one`, then `two`. */
-const pair = async (first: Script, second: Script = json(completion("from two")), options: StartOptions = {}) => {
+const pair = async (
+  first: Script,
+  second: Script = json(completion("from two")),
+  options: StartOptions = {},
+  more: Partial<PolicyEncoded> = {}
+) => {
   const [one, two] = [await startUpstream(first), await startUpstream(second)]
-  const gateway = await startGateway(policyOver({ one, two }, both), options)
+  const gateway = await startGateway(policyOver({ one, two }, both, more), options)
   return { one, two, gateway }
 }
 
@@ -333,12 +339,12 @@ describe("deadlines", () => {
   })
 
   it("no first byte in time, and silence within an answer", async () => {
-    const { gateway } = await pair(silence, json(completion("from two")), { firstByteMillis: 100 })
+    const { gateway } = await pair(silence, json(completion("from two")), {}, { timeouts: { headers: "100 millis" } })
     assert.strictEqual((await send(gateway, { body: asking() })).headers["x-turnout-target"], "two")
     assert.strictEqual((await gateway.line(0)).attempts?.[0]?.outcome, "timeout")
 
     const halfway: Script = (response) => void response.writeHead(200, { "content-type": "application/json" }).write('{"id":')
-    const idle = await pair(halfway, json(completion("from two")), { idleMillis: 100 })
+    const idle = await pair(halfway, json(completion("from two")), {}, { timeouts: { idle: "100 millis" } })
     assert.strictEqual((await send(idle.gateway, { body: asking() })).headers["x-turnout-target"], "two")
     assert.strictEqual((await idle.gateway.line(0)).attempts?.[0]?.outcome, "timeout")
   })
@@ -420,7 +426,8 @@ describe("after the commit nothing looks finished that is not", () => {
         open.write(begun)
       },
       stream(chunks("from two")),
-      { idleMillis: 150 }
+      {},
+      { timeouts: { idle: "150 millis" } }
     )
     const error = await raised(
       clientOf(gateway)

@@ -21,8 +21,11 @@ import { afterAll, afterEach, vi } from "vitest"
 import { build } from "../../runtime/commands/build.ts"
 import { check as checkCommand } from "../../runtime/commands/check.ts"
 import { explain } from "../../runtime/commands/explain.ts"
+import { init } from "../../runtime/commands/init.ts"
 import { mock } from "../../runtime/commands/mock.ts"
+import { schema } from "../../runtime/commands/schema.ts"
 import { serve } from "../../runtime/commands/serve.ts"
+import { test } from "../../runtime/commands/test.ts"
 import { type Gateway, type GatewayOptions, start } from "../../runtime/Gateway.ts"
 import { defaults } from "../../runtime/Live.ts"
 import { version } from "../../runtime/version.ts"
@@ -354,6 +357,7 @@ export interface Line {
     readonly committed?: true
     readonly probe?: true
     readonly losses?: ReadonlyArray<string>
+    readonly changed?: ReadonlyArray<string>
     readonly nano_dollars?: number
     readonly reserved_nano_dollars?: number
     readonly estimated?: true
@@ -700,7 +704,7 @@ export const runCli = async (args: ReadonlyArray<string>, env?: Readonly<Record<
   return { status, stdout: cli.stdout(), stderr: cli.stderr() }
 }
 
-const turnout = Command.make("turnout").pipe(Command.withSubcommands([serve, checkCommand, explain, build, mock]))
+const turnout = Command.make("turnout").pipe(Command.withSubcommands([serve, init, test, checkCommand, explain, build, schema, mock]))
 
 export interface Ran {
   readonly status: number | NodeJS.Signals

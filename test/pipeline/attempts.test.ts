@@ -8,6 +8,9 @@ import { stepped } from "../stepwise.ts"
 
 const first = (...of: ReadonlyArray<string>): StrategyEncoded => ({ _tag: "First", of: of as [string] })
 
+/** Both sides at once: time stands still here. */
+const hedge = (of: StrategyEncoded, other: StrategyEncoded): StrategyEncoded => ({ _tag: "Hedge", of, after: "0 millis", with: other })
+
 const served: Outcome = {
   failure: undefined,
   committed: true,
@@ -31,10 +34,14 @@ const budget: Binding = { budget: "day", per: "class", scope: "local", every: "d
 const policy = (to: StrategyEncoded) => paid(to, { budgets: { day: { per: "class", limit: { usd: 0.0025 }, every: "day" } } })
 
 /** What an attempt comes to in three steps. */
-const slowly = (outcome: Outcome | "dies"): Effect.Effect<Outcome> =>
+const slowly = (outcome: Outcome | "dies", claim?: () => boolean): Effect.Effect<Outcome> =>
   Effect.andThen(
     Effect.andThen(Effect.yieldNow, Effect.yieldNow),
-    outcome === "dies" ? Effect.die(new Error("ours")) : Effect.succeed(outcome)
+    Effect.suspend(() =>
+      outcome === "dies"
+        ? Effect.die(new Error("ours"))
+        : Effect.succeed(outcome.committed && claim?.() === false ? failed({ failure: { class: "cancelled", message: "lost" } }) : outcome)
+    )
   )
 
 const attempts: Readonly<Record<string, readonly [to: StrategyEncoded, outcomes: Readonly<Record<string, Outcome | "dies">>]>> = {
@@ -43,7 +50,16 @@ const attempts: Readonly<Record<string, readonly [to: StrategyEncoded, outcomes:
   "that is served by the second target": [first("a", "b"), { a: failed(), b: served }],
   "that is served by the second target, the first unbilled": [first("a", "b"), { a: failed({ unbilled: true }), b: served }],
   "that fails everywhere": [first("a", "b"), { a: failed(), b: failed() }],
-  "that dies": [first("a", "b"), { a: failed({ unbilled: true }), b: "dies" }]
+  "that dies": [first("a", "b"), { a: failed({ unbilled: true }), b: "dies" }],
+  "of which a hedge is served by its first side": [hedge("a", "b"), { a: served, b: served }],
+  "of which a hedge is served by its second side": [hedge("a", "b"), { a: failed(), b: served }],
+  "of which a hedge stops its second side": [
+    hedge("a", "b"),
+    { a: failed({ failure: { class: "bad-request", message: "as written" } }), b: served }
+  ],
+  "of which a hedge fails on both sides": [hedge("a", "b"), { a: failed(), b: failed() }],
+  "of which a side of a hedge dies": [hedge("a", "b"), { a: failed(), b: "dies" }],
+  "of hedges in hedges": [hedge(hedge("a", "b"), hedge("c", "a")), { a: failed({ unbilled: true }), b: failed(), c: served }]
 }
 
 describe("a caller who goes away after any number of steps", () => {
@@ -53,7 +69,7 @@ describe("a caller who goes away after any number of steps", () => {
         const seen = { before: 0, held: 0, sent: 0, ended: 0 }
         for (let steps = 0; ; steps++) {
           assert.isBelow(steps, 500)
-          const world = stepped(policy(to), (_, target) => slowly(outcomes[target.name]!), drawSteps)
+          const world = stepped(policy(to), (_, target, { claim }) => slowly(outcomes[target.name]!, claim), drawSteps)
           // Its circuit is half open: this call is its probe.
           world.trip("a")
           const fiber = world.call()
@@ -98,10 +114,32 @@ describe("a caller who goes away after any number of steps", () => {
           }
         }
         assert.isAbove(Math.min(seen.before, seen.sent), 0)
-        assert.isAbove(seen.held, 0, "it is held, and not yet sent")
+        // The sides of a hedge come further in one step.
+        if (!name.includes("hedge")) assert.isAbove(seen.held, 0, "it is held, and not yet sent")
       })
     }
   }
+})
+
+describe("both sides of a hedge that wait for their reservations", () => {
+  it("do not both take the last attempt that their route allows", () => {
+    let refused = 0
+    for (const drawSteps of [0, 1, 2, 3, 4, 8]) {
+      const world = stepped(
+        { ...policy(hedge("a", "b")), effort: { attempts: 1 } },
+        (_, __, { claim }) => slowly(failed({ unbilled: true }), claim),
+        drawSteps
+      )
+      world.call()
+      world.steps(10_000)
+      const { call } = world.records[0]!
+      assert.deepStrictEqual([call!.begun, call!.attempts.length, world.sent()], [1, 1, 1])
+      refused += call!.rejections.filter(({ by }) => by === "effort").length
+      assert.deepInclude(world.ledger.balance(budget, 0), { reservedNanoDollars: 0, spentNanoDollars: 0 })
+      assert.isTrue(world.health.admits(world.identity("b"), 0))
+    }
+    assert.strictEqual(refused, 6)
+  })
 })
 
 describe("many callers at once", () => {

@@ -7,18 +7,21 @@ import type { Policy } from "../../src/Policy.ts"
 import type { PriceSource, Rates } from "../../src/Price.ts"
 import { hostAdds, type Provider, providers } from "../../src/Providers.ts"
 import type { Deployment, FactValues, Told, Value } from "../reference.ts"
+import { capabilities } from "./rules.ts"
 
 export interface Caller {
   readonly key: string
   readonly class: string
   readonly team: string | null
+  readonly organisation: string | null
 }
 
 /** Who calls, by the facts; without any, a caller without a key. */
 export const callerOf = (facts: FactValues): Caller => ({
   key: String(facts["caller.key"] ?? "local"),
   class: String(facts["caller.class"] ?? "local"),
-  team: facts["caller.team"] === undefined ? null : (facts["caller.team"] as string | null)
+  team: facts["caller.team"] === undefined ? null : (facts["caller.team"] as string | null),
+  organisation: facts["caller.organisation"] === undefined ? null : (facts["caller.organisation"] as string | null)
 })
 
 /** An account, whatever its window. */
@@ -29,17 +32,21 @@ export interface Purse {
   readonly limit: number
 }
 
-/** The budgets that a caller spends from, each with whose account it is, in the order of its class. */
+/** Every budget, those of layers first. */
+const budgetsOf = (policy: Policy): ReadonlyMap<string, Policy["budgets"][string]> =>
+  new Map([...policy.layers, policy].flatMap(({ budgets }) => Object.entries(budgets)))
+
+/** The budgets that a caller spends from, each with whose account it is: those of layers, which bind everybody, then those of its class in its order. */
 export const pursesOf = (policy: Policy, caller: Caller): ReadonlyArray<Purse> => {
-  if (!Object.hasOwn(policy.classes, caller.class)) return []
-  const names = [...new Set(policy.classes[caller.class]!.within)]
+  const own = Object.hasOwn(policy.classes, caller.class) ? policy.classes[caller.class]!.within : []
+  const names = [...new Set([...policy.layers.flatMap(({ budgets }) => Object.keys(budgets)), ...own])]
   return names.map((budget) => {
-    const { every, limit, per } = policy.budgets[budget]!
+    const { every, limit, per } = budgetsOf(policy).get(budget)!
     return {
       budget,
       every,
       limit: Math.round(limit.usd * 1e9),
-      scope: { key: caller.key, class: caller.class, team: caller.team ?? "" }[per]
+      scope: { key: caller.key, class: caller.class, team: caller.team ?? "", organisation: caller.organisation ?? "" }[per]
     }
   })
 }
@@ -75,7 +82,7 @@ export class Accounts {
 /** What conditions read of budgets, in dollars: as they stand now for a caller that they bind; for any other nothing is spent. */
 export const budgetFacts = (policy: Policy, caller: Caller, accounts: Accounts, time: number): FactValues => {
   const facts: Record<string, Value> = {}
-  for (const [name, budget] of Object.entries(policy.budgets)) {
+  for (const [name, budget] of budgetsOf(policy)) {
     const purse = pursesOf(policy, caller).find((one) => one.budget === name)
     const limit = Math.round(budget.limit.usd * 1e9)
     const spent = purse === undefined ? 0 : accounts.spent(purse, time)
@@ -98,13 +105,13 @@ export interface Usage {
 }
 
 /** Whether a provider answers at its usual address, so that what is known of it holds. */
-const isAtHome = (policy: Policy, { provider }: Deployment): boolean => {
+export const isAtHome = (policy: Policy, { provider }: Deployment): boolean => {
   const { baseUrl, dialect } = policy.providers[provider]!
   return baseUrl === undefined || baseUrl.replace(/\/+$/, "") === (providers[dialect] as Provider).baseUrl
 }
 
 /** The prices of a deployment for requests up to a size, and beyond it: the policy's own, else the list's for what is at its usual address. */
-const tariffs = (
+export const tariffs = (
   policy: Policy,
   to: Deployment,
   prices: PriceSource
@@ -160,7 +167,8 @@ export const bound = (policy: Policy, to: Deployment, facts: FactValues, prices:
   if (media.some(([pieces, each]) => pieces > 0 && each === undefined)) return { status: 402, code: "unbounded_request" }
 
   const asks = Number.isSafeInteger(facts["request.maxOutputTokens"]) ? number("request.maxOutputTokens") : 0
-  const maxima = [asks, spec?.maxOutputTokens ?? 0].filter((most) => most > 0)
+  const longest = spec?.maxOutputTokens ?? capabilities(policy, to).maxOutputTokens
+  const maxima = [asks, longest ?? 0, to.set?.maxOutputTokens ?? 0].filter((most) => most > 0)
   if (maxima.length === 0) return { status: 402, code: "unbounded_request" }
 
   const adds = atHome ? registered.adds : hostAdds
@@ -177,4 +185,17 @@ export const bound = (policy: Policy, to: Deployment, facts: FactValues, prices:
   )
   const dearestOutput = Math.max(...rates.map(({ output }) => output))
   return sum([input, dearestInput], [Number(facts["asks.choices"] ?? 1) * Math.min(...maxima), dearestOutput])
+}
+
+/** What a request may be expected to cost: a quarter of its bytes, and as much of an answer as the caller will take, else a thousand tokens. */
+export const expected = (policy: Policy, to: Deployment, facts: FactValues, prices: PriceSource): number | undefined => {
+  const input = Number(facts["request.inputTokens"] ?? 0)
+  const { rates } = tariffs(policy, to, prices)?.findLast(({ above }) => input > above) ?? {}
+  if (rates === undefined) return undefined
+  const most = facts["request.maxOutputTokens"] ?? null
+  const asked = Number.isSafeInteger(most) && Number(most) > 0 ? Number(most) : 1_000
+  const spec = Object.hasOwn(policy.targets, to.name) ? policy.targets[to.name]! : undefined
+  const own = spec?.maxOutputTokens ?? capabilities(policy, to).maxOutputTokens ?? Infinity
+  const answer = Math.min(asked, own, to.set?.maxOutputTokens ?? Infinity)
+  return sum([input, rates.input], [Number(facts["asks.choices"] ?? 1) * answer, rates.output])
 }

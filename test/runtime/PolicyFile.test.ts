@@ -76,7 +76,7 @@ describe("code", () => {
       assert.deepStrictEqual(loaded.files, [at("policy.ts"), at("targets.ts")])
       assert.strictEqual(loaded.locate(["name"]), undefined)
       const decoded = Result.getOrThrow(decode(loaded.json))
-      assert.deepStrictEqual(decoded.targets, { mini: { provider: "openai", model: "gpt-4o-mini" } })
+      assert.deepStrictEqual(decoded.targets, { mini: { provider: "openai", model: "gpt-4o-mini", tags: [], capabilities: {} } })
       assert.deepStrictEqual((loaded.json as typeof decoded).routes, [
         {
           name: "all",

@@ -1,0 +1,201 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import { standingOver } from "../src/Budgets.ts"
+import { summary } from "../src/Decision.ts"
+import { explain } from "../src/Explain.ts"
+import { unmeasured } from "../src/Facts.ts"
+import type { PolicyEncoded } from "../src/Policy.ts"
+import { looselyAsked, prices, sized } from "./generators.ts"
+import type { FactValues } from "./reference.ts"
+import { askOf, callerOf, compiled, only } from "./scripted.ts"
+
+const explained = (encoded: PolicyEncoded, facts: FactValues = {}): ReadonlyArray<string> => {
+  const made = compiled(encoded, prices)
+  return explain(made, {
+    id: "call-1",
+    api: "chat.completions",
+    ask: askOf(facts),
+    caller: callerOf(facts),
+    time: Date.parse("2026-11-23T09:30:00Z"),
+    standing: standingOver(made.budgets, () => 250_000_000),
+    health: (name) => (name === "b" ? { up: false, latencyMillis: 1_250 } : unmeasured)
+  })
+}
+/** The lines from one that begins so, up to an empty one. */
+const from = (lines: ReadonlyArray<string>, beginning: string): ReadonlyArray<string> => {
+  const start = lines.findIndex((line) => line.startsWith(beginning))
+  const end = lines.indexOf("", start)
+  return lines.slice(start, end === -1 ? undefined : end)
+}
+
+describe("an explanation", () => {
+  it("says who calls under which layers, what was read, and why each route was passed over", () => {
+    const lines = explained(
+      {
+        ...only("a", {
+          tags: ["vip"],
+          zone: "Asia/Kathmandu",
+          layers: [
+            {
+              name: "org",
+              guards: [{ name: "no-b", forbid: { targets: ["b"] } }],
+              budgets: { all: { per: "organisation", limit: { usd: 1 }, every: "day" } }
+            }
+          ]
+        }),
+        routes: [
+          { name: "night", when: { "<": [{ var: "time.hour" }, 6] }, to: "b" },
+          { name: "sick", when: { and: [{ var: "health.b.up" }, { var: "caller.tags.vip" }] }, to: "b" },
+          { name: "rest", to: "a" }
+        ]
+      },
+      { "caller.key": "alice", "caller.class": "eng", "caller.organisation": "acme", "caller.tags.vip": true }
+    )
+    assert.deepStrictEqual(lines.slice(1, 4), [
+      "layer     org: guard no-b, budget all",
+      "caller    key alice, class eng, organisation acme, tags vip",
+      "budget    all of organisation acme: $1 a day, $0.75 left"
+    ])
+    assert.deepStrictEqual(from(lines, "facts"), [
+      "facts that the policy reads:",
+      "  time.hour = 15",
+      "  health.b.up = false",
+      "  caller.tags.vip = true"
+    ])
+    assert.deepStrictEqual(from(lines, "routes"), [
+      "routes, in order:",
+      "  no   night: time.hour < 6",
+      "  no   sick: (health.b.up and caller.tags.vip)",
+      "  yes  rest: no condition"
+    ])
+  })
+
+  it("names the rule that keeps each candidate out, and goes on", () => {
+    const lines = explained(
+      only(
+        { _tag: "First", of: ["a", { _tag: "Spread", by: "latency", of: ["b", "c"] }, "d"] },
+        {
+          classes: { local: { may: ["b", "c", "d"] } },
+          guards: [{ name: "no-b", forbid: { targets: ["b"] } }],
+          targets: Object.fromEntries(
+            [..."abcd"].map((name) => [
+              name,
+              { provider: "openai", model: `m-${name}`, ...(name === "c" ? { capabilities: { vision: false } } : {}) }
+            ])
+          )
+        }
+      ),
+      { "request.needs.vision": true }
+    )
+    assert.deepStrictEqual(from(lines, "decision"), [
+      "decision  only/a.not-granted/b.guard-no-b/c.lacks-vision",
+      "  first of, moving on for the usual failures:",
+      "    reject a, with 403 if nothing else is left: class `local` may not use `a`: `classes.local.may` does not name it",
+      "    one of, by latency, the best that nothing keeps out:",
+      "      reject b, with 403 if nothing else is left: guard `no-b` keeps `b` out",
+      "      reject c, with 422 if nothing else is left: `c` reads no images",
+      "    send to d (m-d at openai)"
+    ])
+  })
+
+  it("says what is set, where it is served, and what waits and tries there are", () => {
+    const set = {
+      temperature: 0.2,
+      maxOutputTokens: 20_000,
+      reasoningEffort: "low",
+      headers: { "x-mode": "careful" },
+      region: "eu",
+      deployment: "prod"
+    } as const
+    const lines = explained(
+      only({ _tag: "Hedge", of: { _tag: "Send", target: "a", set }, after: "2 seconds", with: { _tag: "Retry", attempts: 3, of: "b" } })
+    )
+    assert.deepStrictEqual(from(lines, "decision"), [
+      "decision  only",
+      "  send to a (model-a as prod at openai, eu)",
+      "    with temperature 0.2, at most 20,000 tokens of output, reasoning effort low, header x-mode: careful",
+      "  hedged after 2000 ms without content, and at once after a failure, with:",
+      "    up to 3 times, with waits from 500 to 8000 ms:",
+      "      send to b (model-b at openai)"
+    ])
+  })
+
+  it("says the limits of the route, and only those that there are", () => {
+    const plain = explained(only("a"))
+    assert.deepStrictEqual(from(plain, "limits"), [
+      "limits of the route:",
+      "  an answer has begun with its first content, and nothing fails over after that",
+      "  an attempt may take 5 s to connect, 120 s to the headers, 60 s between two chunks",
+      "  the call may take 10 attempts"
+    ])
+    const price = { input: { usd: 1 }, output: { usd: 1_000 } }
+    const lines = explained({
+      ...only("a", { targets: { a: { provider: "openai", model: "m", price, maxOutputTokens: 1_000 } } }),
+      routes: [
+        {
+          name: "only",
+          to: "a",
+          commit: "whole",
+          timeouts: { total: "90 seconds", idle: "none", firstToken: "250 millis" },
+          effort: { attempts: 1, time: "2 minutes", dollars: { usd: 0.5 } }
+        }
+      ]
+    })
+    assert.deepStrictEqual(from(lines, "limits"), [
+      "limits of the route:",
+      "  an answer has begun when it has come whole, and nothing fails over after that",
+      "  an attempt may take 5 s to connect, 120 s to the headers, 250 ms to the first token, 90 s in all",
+      "  the call may take 1 attempt, 120 s to a beginning, $0.50"
+    ])
+    assert.include(lines.join("\n"), "which is more than the call may cost: rejected, with 402 if nothing else is left")
+  })
+
+  it("says what could not be evaluated, and where", () => {
+    const throwing = { opaque: { "*": [] } }
+    const lines = explained({
+      ...only("a"),
+      routes: [
+        { name: "odd", when: throwing, to: "b" },
+        { name: "rest", to: "a" }
+      ]
+    } as PolicyEncoded)
+    assert.deepStrictEqual(from(lines, "routes"), ["routes, in order:", '  ???  odd: opaque {"*":[]}', "  (1 further not looked at)"])
+    assert.deepStrictEqual(from(lines, "decision"), [
+      "decision  odd/condition-failed",
+      "  refuse with 403 condition_failed: a condition of this route, or of a guard, could not be evaluated: Reduce of empty array with no initial value"
+    ])
+  })
+
+  it("tells of the decision that is served, whatever the policy and the request", () => {
+    fc.assert(
+      fc.property(looselyAsked, ({ facts, policy }) => {
+        const made = compiled(policy, prices)
+        const request = sized(facts)
+        const lines = explained(policy, request)
+        const caller = callerOf(request)
+        const decision = made.decide(
+          made.facts.read({
+            id: "call-1",
+            api: "chat.completions",
+            ask: askOf(request),
+            caller,
+            time: Date.parse("2026-11-23T09:30:00Z"),
+            standing: standingOver(made.budgets, () => 250_000_000),
+            health: (name) => (name === "b" ? { up: false, latencyMillis: 1_250 } : unmeasured)
+          })
+        )
+        assert.include(lines, `decision  ${summary(made, decision)}`)
+        // Every rejection of the summary is explained.
+        const rejected = summary(made, decision)
+          .split("/")
+          .filter((word) => /\.(?:not-granted|guard-|lacks-)/.test(word))
+        for (const word of rejected)
+          assert.isTrue(
+            lines.some((line) => line.includes(`reject ${word.split(".")[0]},`)),
+            word
+          )
+      }),
+      { numRuns: 300 }
+    )
+  })
+})
