@@ -96,8 +96,9 @@ const planLines = (plan: Plan, told: Told, indent: string): ReadonlyArray<string
       const { asked } = decision
       if (asked?._tag === "Found") return [`${indent}the model asked for is ${targetLine(asked.target)}`, ...reserve(asked.target, inner)]
       if (asked?._tag === "RuledOut") return [`${indent}reject the model asked for, ${asked.target.name}${ifNothing(asked.rule, caller)}`]
-      if (asked?._tag === "Ambiguous") return [`${indent}refuse with 404: the model asked for could be ${asked.targets.join(" or ")}`]
-      return [`${indent}refuse with 404: nothing is called by the model asked for`]
+      if (asked?._tag === "Ambiguous")
+        return [`${indent}reject with 404 if nothing else is left: the model asked for could be ${asked.targets.join(" or ")}`]
+      return [`${indent}reject with 404 if nothing else is left: nothing is called by the model asked for`]
     }
     case "Deny":
       return [`${indent}refuse with ${plan.status} ${plan.code}: ${plan.message}`]

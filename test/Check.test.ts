@@ -412,6 +412,19 @@ table(
       ["error", "empty-set", 'routes[0] "default".to.first[0].set', "`set` sets nothing", "leave it out, or write `mini` alone"],
       ["error", "empty-set", 'routes[0] "default".to.first[1].set', "`set` sets nothing", "leave it out, or write `big` alone"]
     ],
+    "a header that the dialect sends itself": [
+      to(send("mini", { headers: { "anthropic-version": "2099-01-01", "anthropic-beta": "more" } }), {
+        providers: { claude: { dialect: "anthropic" } },
+        targets: { mini: { provider: "claude", model: "m" } }
+      }),
+      [
+        "error",
+        "own-header",
+        'routes[0] "default".to.set.headers.anthropic-version',
+        "`anthropic-version` is sent by the dialect of `mini` itself, so that setting it changes nothing",
+        "leave it out"
+      ]
+    ],
     "a region that the address does not serve": [
       to(send("mini", { region: "eu" })),
       [

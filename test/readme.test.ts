@@ -44,13 +44,21 @@ const shells = snippets.filter(({ language }) => language === "sh").map(({ text 
 const curls = shells.filter((text) => text.startsWith("curl "))
 /** Of the quickstart, and of the policy with keys. */
 const [calls, keyed] = [curls.filter((text) => !text.includes("_KEY")), curls.filter((text) => text.includes("_KEY"))]
+/** The policies with mistakes. */
+const judged = ["oops", "covered"]
 const simulation = shells.find((text) => text.startsWith("npx turnout simulate "))!
 /** What stands after a snippet of the shell. */
 const after = (text: string): string => snippets[snippets.findIndex((snippet) => snippet.text.trim() === text) + 1]!.text
 
 describe("README", () => {
   it("has no snippet that nothing runs", () => {
-    const known = new Set(["npm ci\nnpm start", "npx turnout check oops.json", "npm ci\nnpm test\nnpm run bench", simulation, ...curls])
+    const known = new Set([
+      "npm ci\nnpm start",
+      ...judged.map((name) => `npx turnout check ${name}.json`),
+      "npm ci\nnpm test\nnpm run bench",
+      simulation,
+      ...curls
+    ])
     assert.deepStrictEqual(
       shells.filter((text) => !known.has(text)),
       []
@@ -97,14 +105,16 @@ describe("README", () => {
     })
   }
 
-  it("says of a mistake what `check` says", async () => {
-    const at = snippets.findIndex(({ language }) => language === "json")
-    writeFileSync(join(scratch, "oops.json"), snippets[at]!.text)
-    assert.strictEqual(snippets[at + 1]!.text.trim(), "npx turnout check oops.json")
-    const { output, status } = await run(["check", "oops.json"])
-    assert.strictEqual(output, snippets[at + 2]!.text)
-    assert.strictEqual(status, 1)
-  })
+  for (const name of judged) {
+    it(`says of mistakes what \`check\` says: ${name}`, async () => {
+      const at = snippets.findIndex(({ language, text }) => language === "json" && text.includes(`"name": "${name}"`))
+      writeFileSync(join(scratch, `${name}.json`), snippets[at]!.text)
+      assert.strictEqual(snippets[at + 1]!.text.trim(), `npx turnout check ${name}.json`)
+      const { output, status } = await run(["check", `${name}.json`])
+      assert.strictEqual(output, snippets[at + 2]!.text)
+      assert.strictEqual(status, 1)
+    })
+  }
 
   it("shows calls that work as pasted", async () => {
     const [port, mockPort] = [await freePort(), await freePort()]

@@ -8,10 +8,12 @@ import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { codes } from "../../src/Check.ts"
+import { costLines, worstCasesOf } from "../../src/Costs.ts"
 import { renderWitness } from "../../src/Finding.ts"
 import { hash } from "../../src/Policy.ts"
+import { reachLines, reachOf } from "../../src/Reach.ts"
 import { sarif, uriOf } from "../../src/Sarif.ts"
-import { type Judged, judge } from "../Policies.ts"
+import { type Judged, judge, prices } from "../Policies.ts"
 import { version } from "../version.ts"
 import { answerNo, orSay, policyArgument, policyFile, say, underOption } from "./shared.ts"
 
@@ -28,6 +30,8 @@ const flag = (name: string, description: string) => Flag.Boolean(name).pipe(Flag
 interface Shown {
   readonly notes: boolean
   readonly accepted: boolean
+  readonly reach: boolean
+  readonly costs: boolean
 }
 
 /** What is there beside what counts, and how to see it; errors are enough to look at. */
@@ -61,10 +65,17 @@ const asText = ({ checked, file, lineOf }: Judged, shown: Shown): string => {
           ...counts,
           `policy ${hash(policy).slice(0, 12)}`
         ]
-  return [...lines, ...livedWith, `${file}: ${summary.join(", ")}`].join("\n")
+  const more =
+    policy === undefined
+      ? []
+      : [
+          ...(shown.reach ? ["", ...reachLines(reachOf(policy, prices))] : []),
+          ...(shown.costs ? ["", ...costLines(worstCasesOf(policy, prices))] : [])
+        ]
+  return [...lines, ...livedWith, `${file}: ${summary.join(", ")}`, ...more].join("\n")
 }
 
-const asJson = ({ checked, file, loaded }: Judged): string => {
+const asJson = ({ checked, file, loaded }: Judged, shown: Shown): string => {
   const { accepted, findings, policy } = checked
   const placed = (finding: Judged["checked"]["findings"][number]) => ({ ...finding, ...loaded.locate(finding.path) })
   return JSON.stringify(
@@ -72,7 +83,9 @@ const asJson = ({ checked, file, loaded }: Judged): string => {
       file,
       hash: policy === undefined ? null : hash(policy),
       findings: findings.map(placed),
-      accepted: accepted.map(({ because, finding }) => ({ ...placed(finding), because }))
+      accepted: accepted.map(({ because, finding }) => ({ ...placed(finding), because })),
+      ...(policy !== undefined && shown.reach ? { reach: reachOf(policy, prices) } : {}),
+      ...(policy !== undefined && shown.costs ? { costs: worstCasesOf(policy, prices) } : {})
     },
     null,
     2
@@ -118,9 +131,11 @@ export const check = Command.make(
     strict: flag("strict", "let warnings fail the check too"),
     notes: flag("notes", "print notes as well"),
     accepted: flag("accepted", "print the findings that the policy accepts, and why"),
+    reach: flag("reach", "print for each class of callers every target that it can reach, and by which path"),
+    costs: flag("costs", "print the worst case of each route: attempts, time and dollars"),
     codes: flag("codes", "print every code that a finding can have, and judge nothing")
   },
-  ({ accepted, codes: listed, format, json, notes, output, policy, strict, under }) =>
+  ({ accepted, codes: listed, costs, format, json, notes, output, policy, reach, strict, under }) =>
     orSay(
       Effect.gen(function* () {
         const put = (text: string): Effect.Effect<void, NotWritten> =>
@@ -135,7 +150,8 @@ export const check = Command.make(
         if (listed) return yield* put(codeLines())
         const judged = yield* judge(yield* policyFile(policy), under)
         const form = json ? "json" : format
-        yield* put(form === "json" ? asJson(judged) : form === "sarif" ? asSarif(judged) : asText(judged, { notes, accepted }))
+        const shown = { notes, accepted, reach, costs }
+        yield* put(form === "json" ? asJson(judged, shown) : form === "sarif" ? asSarif(judged) : asText(judged, shown))
         const { findings } = judged.checked
         if (findings.some(({ level }) => level === "error" || (strict && level === "warning"))) yield* answerNo
       })
@@ -148,6 +164,7 @@ export const check = Command.make(
   Command.withExamples([
     { command: "turnout check policies/quickstart.ts", description: "judge one policy" },
     { command: "turnout check policy.json --strict --json", description: "for CI: warnings count, and the findings are data" },
+    { command: "turnout check policies/teams.ts --reach --costs", description: "who can reach what, and what a call can cost at most" },
     { command: "turnout check --format sarif --output turnout.sarif", description: "for a code host that shows findings beside the lines" }
   ])
 )

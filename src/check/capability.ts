@@ -3,7 +3,7 @@
  *
  * An error where no request of a route has a candidate, which only its own condition can bring about. Otherwise calls are lost that something else could serve: a warning,
  * if another target of the policy has what these lack, or is not known not to; a note if none has, because then the policy is not to blame. Every model has an end of what
- * it reads and answers, and few authors speak of it, so that a route is only held to it where its conditions do, or, as a note, where another target has a later one.
+ * it reads and answers, and few authors speak of it, so that a route is only held to it where its conditions do, or where another target has a later one: a warning where both are so.
  *
  * Roads not taken: a finding for each set of needs, whose number doubles with each.
  */
@@ -110,7 +110,7 @@ const checkLost = (candidates: Candidates, i: number, found: Found): boolean => 
   const none = outOf(route.to, capability, "any")
   if (all(i, condition.may, none) && !all(i, condition.may, before)) {
     const region = some(i, both(condition.must, none), before)
-    const shown = region === undefined ? undefined : candidates.show(region, [], () => true)
+    const shown = region === undefined ? undefined : showLost(candidates, route.to, capability, region)
     if (shown !== undefined) say("error", at, route.to, shown, "no request of this route has a candidate")
     return true
   }
@@ -123,9 +123,9 @@ const checkLost = (candidates: Candidates, i: number, found: Found): boolean => 
     const { is, of, path } = placeOf(shown)
     const most = furthest(candidates, of, lack)
     const elsewhere = isElsewhere(candidates, sendsIn(candidates, of), most)
-    const spoken = lack.most === undefined ? elsewhere : speakOf(policy, i, lack.fact)
+    const spoken = lack.most === undefined || speakOf(policy, i, lack.fact)
     if (lack.most !== undefined && !spoken && !elsewhere) continue
-    say(spoken ? "warning" : "note", path, of, shown, `requests with ${askingFor(most)} have no candidate in this ${is}`)
+    say(spoken && elsewhere ? "warning" : "note", path, of, shown, `requests with ${askingFor(most)} have no candidate in this ${is}`)
   }
   const together = shownIn(condition.must, ...alone)
   if (together !== undefined) {

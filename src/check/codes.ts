@@ -43,6 +43,7 @@ export const codes: Readonly<Record<string, Code>> = {
     "region-without-address": error("a region is set that the provider's address does not depend on"),
     "address-without-region": error("an address depends on a region, and there is none"),
     "empty-set": error("a `set` that sets nothing"),
+    "own-header": error("a header set that the dialect sends itself"),
     "member-twice": error("one member twice in a spread or a pool"),
     "pool-unused": warning("a pool that no route uses"),
     "alias-shadowed": error("an alias that is a target already"),

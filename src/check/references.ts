@@ -25,12 +25,24 @@ const isRegional = (policy: Policy, target: string): boolean => {
 const setsNothing = (set: Overrides): boolean =>
   Object.values(set).every((value) => typeof value === "object" && Object.keys(value).length === 0)
 
+/** Whether the dialect of a target sends a header itself. */
+const isOwnHeader = (policy: Policy, target: string, header: string): boolean => {
+  const provider = policy.targets[target]?.provider
+  const spec = provider === undefined || !Object.hasOwn(policy.providers, provider) ? undefined : policy.providers[provider]!
+  return spec !== undefined && Object.hasOwn((registry[spec.dialect] as Provider).dialect.headers(""), header)
+}
+
 const checkSend = (policy: Policy, { of: { set, target }, path }: Placed<Send>, found: Found): void => {
   if (!Object.hasOwn(policy.targets, target)) {
     found("error", path, "unknown-target", `unknown target \`${target}\``, didYouMean(target, Object.keys(policy.targets)))
   }
   if (set === undefined) return
   if (setsNothing(set)) found("error", [...path, "set"], "empty-set", "`set` sets nothing", `leave it out, or write \`${target}\` alone`)
+  for (const header of Object.keys(set.headers ?? {})) {
+    if (!isOwnHeader(policy, target, header)) continue
+    const message = `\`${header}\` is sent by the dialect of \`${target}\` itself, so that setting it changes nothing`
+    found("error", [...path, "set", "headers", header], "own-header", message, "leave it out")
+  }
   if (set.region !== undefined && Object.hasOwn(policy.targets, target) && !isRegional(policy, target)) {
     const { provider } = policy.targets[target]!
     found(

@@ -40,6 +40,8 @@ export interface Attempts {
   readonly abandon: (call: Call, failure: Failure, side?: Side) => void
 }
 
+const noCandidate: ReadonlySet<Rejected["by"]> = new Set(["grant", "guard", "capability", "unknown-model", "ambiguous-model"])
+
 /** `flatMap`, at once where the first effect is a value already: services in memory answer so, and a step of the fibre costs more than their answer. */
 const andThen = <A, B>(effect: Effect.Effect<A>, f: (value: A) => Effect.Effect<B>): Effect.Effect<B> =>
   Exit.isExit(effect) && Exit.isSuccess(effect) ? f(effect.value as A) : Effect.flatMap(effect, f)
@@ -284,10 +286,8 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
   }
 
   const probe = (call: Call): Effect.Effect<Settled> | undefined => {
-    // What a rule keeps out is no candidate, whatever its breaker says.
-    const permitted = call.rejections.filter(
-      (rejection) => rejection.by !== "grant" && rejection.by !== "guard" && rejection.by !== "capability"
-    )
+    // What a rule keeps out is no candidate, whatever its breaker says, and no more is a model that there is not.
+    const permitted = call.rejections.filter(({ by }) => !noCandidate.has(by))
     if (permitted.length === 0 || !permitted.every((rejection) => rejection.by === "breaker")) return undefined
     // INVARIANT: nothing was tried, so no time has passed and no effort is spent, and no hedge is left to win.
     const { bound, commitBy, target } = permitted[0]!.candidate!

@@ -525,7 +525,7 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
     const commitBy = effort.time === "none" ? Infinity : world.now + millisOf(effort.time)
     const result = yield* go(route.to, { commitBy, races: [] })
     // What a rule forbids is no candidate. If breakers alone have rejected every candidate, the first is probed rather than nothing tried.
-    const candidates = refused.filter(({ by }) => by !== "grant" && by !== "guard" && by !== "capability")
+    const candidates = refused.filter(({ by }) => !["grant", "guard", "capability", "unknown-model", "ambiguous-model"].includes(by))
     if (result._tag !== "Rejected" || begun > 0 || candidates.length === 0 || candidates.some(({ by }) => by !== "breaker")) return result
     const [to, deadline] = candidates[0]!.candidate!
     const probed = yield* run(to, { commitBy: deadline, races: [] }, true)

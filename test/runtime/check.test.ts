@@ -114,6 +114,20 @@ describe("check", () => {
     assert.deepStrictEqual(yaml.locations[0].logicalLocations, ts.locations[0].logicalLocations)
   })
 
+  it("who reaches what, and the worst case of each route, where asked", async () => {
+    const file = directory({ "policy.json": JSON.stringify(sound) })
+    const [text, json, neither] = await Promise.all([
+      runHere("check", file("policy.json"), "--reach", "--costs"),
+      runHere("check", file("policy.json"), "--reach", "--costs", "--json"),
+      runHere("check", file("policy.json"), "--json")
+    ])
+    assert.match(text.stdout, /^ +large +large-1 +anthropic +- +routes\[0\] "default"\.to\.first\[0\]/m)
+    assert.match(text.stdout, /^ +default +2 +240 s +unknown$/m)
+    const { costs, reach } = JSON.parse(json.stdout) as { readonly costs: ReadonlyArray<object>; readonly reach: ReadonlyArray<object> }
+    assert.deepStrictEqual([costs.length, reach.length], [1, 1])
+    assert.doesNotHaveAnyKeys(JSON.parse(neither.stdout) as object, ["costs", "reach"])
+  })
+
   it("a file that cannot be written, and a format that there is not", async () => {
     const file = directory({ "policy.json": JSON.stringify(sound) })
     const [output, format] = await Promise.all([
