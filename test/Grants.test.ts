@@ -80,7 +80,7 @@ describe("the promise", () => {
   )
 
   it("…where attempts, open models, probes, strangers and fallbacks of a rejected candidate have occurred", () => {
-    for (const [name, count] of Object.entries(seen)) assert.isAbove(count, 10, name)
+    for (const [name, count] of Object.entries(seen)) assert.isAbove(count, 1, name)
   })
 })
 

