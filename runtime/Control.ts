@@ -11,6 +11,8 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { fallbackApi } from "../src/Apis.ts"
+import { keepsOut } from "../src/Guards.ts"
+import { guardsOf } from "../src/Layers.ts"
 import { refuse } from "../src/GatewayError.ts"
 import type { Pipeline } from "../src/Pipeline.ts"
 import { secretOf } from "./Guard.ts"
@@ -25,7 +27,10 @@ export interface ControlOptions {
 const models = ({ compiled, find }: Pipeline, headers: IncomingHttpHeaders) => {
   const secret = secretOf(headers)
   const grant = compiled.grants((typeof secret === "object" ? undefined : find(secret)?.class) ?? "")
-  const granted = compiled.models.list().filter(({ target }) => grant(target) === undefined)
+  const always = guardsOf(compiled.policy).filter(({ guard }) => guard.when === undefined)
+  const granted = compiled.models
+    .list()
+    .filter(({ target }) => grant(target) === undefined && !always.some(({ guard }) => keepsOut(guard, target).out))
   return {
     object: "list",
     data: [

@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Compiled } from "../src/Compile.ts"
 import { troublesOf } from "../src/Keys.ts"
+import { budgetsOf } from "../src/Layers.ts"
 import { Ledger } from "../src/Ledger.ts"
 import * as Pipeline from "../src/Pipeline.ts"
 import * as Control from "./Control.ts"
@@ -74,7 +75,7 @@ export const start = (compiled: Compiled, options: GatewayOptions): Effect.Effec
           })
         }
         for (const { message } of troublesOf(next.policy, options.secretOf)) tell(`warning: ${message}`)
-        if (Object.keys(next.policy.budgets).length > 0)
+        if (Object.keys(budgetsOf(next.policy)).length > 0)
           yield* Effect.mapError(ledger.open, ({ why }) => new GatewayRefused({ why: `budgets cannot be kept: ${why}` }))
         return yield* Effect.provideContext(Pipeline.make(next), services)
       })

@@ -61,6 +61,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
   readonly target: Target
   readonly maxAnswerBytes: number
   readonly readUtf8: ReadUtf8
+  readonly clean: (text: string) => string
   readonly losses: Array<Loss>
   usage: Usage | undefined = undefined
 
@@ -88,7 +89,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
     call: Call,
     target: Target,
     bounds: Bounds,
-    { changed, losses, redact }: Ready,
+    { changed, clean, losses, redact }: Ready,
     options: ExchangeOptions,
     now: () => number,
     open: Set<OpenTransfer>,
@@ -100,6 +101,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
     this.#bounds = bounds
     this.#changed = changed
     this.#redact = redact
+    this.clean = clean
     this.maxAnswerBytes = options.maxAnswerBytes
     this.readUtf8 = options.readUtf8 ?? readUtf8
     this.#now = now

@@ -37,7 +37,11 @@ const fields: {
   readonly [K in keyof Selector]-?: (asked: NonNullable<Selector[K]>, target: Guarded) => boolean | undefined
 } = {
   targets: (names, { declared, name }) => declared && names.includes(name),
-  models: (names, { deployment, model }) => names.some((name) => sameText(name, model) || sameText(name, deployment)),
+  // Whether what is called another name is the model that it is said to be is not known.
+  models: (names, { deployment, model }) => {
+    const [asModel, asDeployment] = [model, deployment].map((own) => names.some((name) => sameText(name, own)))
+    return asModel === asDeployment ? asModel : undefined
+  },
   providers: (names, { provider }) => names.includes(provider),
   regions: (names, { region }) => (region === null ? undefined : names.includes(region)),
   vendors: (classes, { vendor }) => classes.includes(vendor),

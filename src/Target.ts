@@ -63,11 +63,18 @@ export type Resolution =
   /** Found, and a grant, a guard or a known lack keeps it out. */
   | { readonly _tag: "RuledOut"; readonly target: Target; readonly rule: Rule }
 
+/** An address as it is called, however it is spelt; undefined for one that a region completes. */
+const addressOf = (baseUrl: string): string | undefined => URL.parse(baseUrl)?.href.replace(/\/+$/, "")
+
 /** Whether a provider answers at the registry's own address. */
 const isUsual = ({ baseUrl, dialect }: Policy["providers"][string]): boolean => {
   const own = (providers[dialect] as Provider).baseUrl
-  return own !== undefined && (baseUrl ?? own).replace(/\/+$/, "") === own
+  return own !== undefined && (baseUrl === undefined || addressOf(baseUrl) === addressOf(own))
 }
+
+/** What answers at a provider's own address goes by the name that it is asked for. */
+const servedModel = ({ deployment, model }: Pick<Policy["targets"][string], "model"> & Partial<Policy["targets"][string]>): string =>
+  deployment ?? model
 
 /** What a target costs: as its policy says, else by the list, which says nothing of what answers at an address of the policy's own. */
 export const priceOf = (
@@ -75,7 +82,7 @@ export const priceOf = (
   target: Pick<Policy["targets"][string], "model"> & Partial<Policy["targets"][string]>,
   prices: PriceSource
 ): Price | undefined =>
-  target.price !== undefined ? ofPolicy(target.price) : isUsual(provider) ? prices(provider.dialect, target.model) : undefined
+  target.price !== undefined ? ofPolicy(target.price) : isUsual(provider) ? prices(provider.dialect, servedModel(target)) : undefined
 
 /** Where a target is served: in its own region, else in its provider's. */
 export const regionOf = (
@@ -92,11 +99,17 @@ export const modelsOf = (provider: Policy["providers"][string]): ModelTable | un
 export const capabilitiesFor = (
   provider: Policy["providers"][string],
   target: Pick<Policy["targets"][string], "model"> & Partial<Policy["targets"][string]>
-): Capabilities => ({ ...capabilitiesOf(modelsOf(provider), target.model), ...target.capabilities })
+): Capabilities => ({ ...capabilitiesOf(modelsOf(provider), servedModel(target)), ...target.capabilities })
 
-/** What a provider is to the models that it serves. */
-export const vendorOf = (provider: Policy["providers"][string]): VendorClass =>
-  isUsual(provider) ? (providers[provider.dialect] as Provider).vendor : "own"
+const vendors: ReadonlyMap<string, VendorClass> = new Map(
+  Object.values(providers as Readonly<Record<string, Provider>>).flatMap(({ baseUrl, vendor }) =>
+    baseUrl === undefined ? [] : [[new URL(baseUrl).origin, vendor] as const]
+  )
+)
+
+/** What a provider is to the models that it serves: known by where it answers, whatever dialect it is spoken to in. */
+export const vendorOf = ({ baseUrl, dialect }: Policy["providers"][string]): VendorClass =>
+  baseUrl === undefined ? (providers[dialect] as Provider).vendor : (vendors.get(URL.parse(baseUrl)?.origin ?? "") ?? "own")
 
 const makeTarget = (
   policy: Policy,
@@ -111,7 +124,8 @@ const makeTarget = (
   const region = set?.region ?? regionOf(policy, spec)
   const baseUrl = (declared.baseUrl ?? provider.baseUrl!).replaceAll("{region}", region ?? "").replace(/\/+$/, "")
   const deployment = set?.deployment ?? spec.deployment ?? spec.model
-  const capabilities = capabilitiesFor(declared, spec)
+  const served = { ...spec, deployment }
+  const capabilities = capabilitiesFor(declared, served)
   const longest = spec.maxOutputTokens ?? capabilities.maxOutputTokens
   return {
     name,
@@ -136,7 +150,7 @@ const makeTarget = (
     maxOutputTokens: set?.maxOutputTokens === undefined ? longest : Math.min(set.maxOutputTokens, longest ?? Infinity),
     addedTokens: spec.addedTokens,
     mediaTokens: spec.mediaTokens ?? {},
-    price: priceOf(declared, spec, prices),
+    price: priceOf(declared, served, prices),
     // Two accounts at one provider fail apart: a limit or a revoked key of one says nothing of the other.
     identity: JSON.stringify([declared.dialect, baseUrl, deployment, region, declared.key?.env ?? null])
   }
@@ -239,7 +253,11 @@ export const makeModels = (
     resolve,
     mentioned,
     suggest: (model, permits) => {
-      const permitted = [...known].filter(([, resolution]) => resolution._tag !== "Found" || permits(resolution.target))
+      const permitted = [...known].filter(([, resolution]) =>
+        resolution._tag === "Ambiguous"
+          ? resolution.targets.some((name) => permits(targets.get(name)!))
+          : resolution._tag === "Found" && permits(resolution.target)
+      )
       return nearest(model, [...mentioned, ...permitted.map(([name]) => name)], 3)
     },
     list: () =>

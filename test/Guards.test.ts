@@ -3,6 +3,7 @@ import * as fc from "fast-check"
 import { fits, type Guarded, keepsOut } from "../src/Guards.ts"
 import type { Guard, Selector } from "../src/Policy.ts"
 import type { Price } from "../src/Price.ts"
+import { priceOf, vendorOf } from "../src/Target.ts"
 
 const price = (input: number, output: number, tiers: Price["tiers"] = []): Price => ({
   input,
@@ -29,6 +30,36 @@ const mini: Guarded = {
 /** One of which little is. */
 const blank: Guarded = { ...mini, declared: false, region: null, tags: [], capabilities: {}, price: undefined }
 
+describe("what a provider is", () => {
+  it("is known by where it answers, however that is spelt and whatever dialect is spoken there", () => {
+    const at = (dialect: "openai" | "openrouter", baseUrl?: string) =>
+      vendorOf({ dialect, open: false, ...(baseUrl === undefined ? {} : { baseUrl }) })
+    assert.deepStrictEqual(
+      [
+        at("openrouter"),
+        at("openrouter", "https://openrouter.ai:443/api/v1"),
+        at("openrouter", "https://OpenRouter.ai/api/./v1/"),
+        at("openai", "https://openrouter.ai/api/v1"),
+        at("openrouter", "https://api.openai.com/v1"),
+        at("openai", "https://relay.example.com/v1"),
+        at("openai", "https://{region}.example.com/v1")
+      ],
+      ["router", "router", "router", "router", "maker", "own", "own"]
+    )
+  })
+
+  it("does not hide a dearer model behind the name of a cheaper one", () => {
+    const prices = (_: string, model: string) => (model === "o1" ? price(9, 9) : price(1, 1))
+    const named = (deployment?: string) =>
+      priceOf(
+        { dialect: "openai", open: false },
+        { provider: "p", model: "gpt-4o-mini", ...(deployment === undefined ? {} : { deployment }) },
+        prices
+      )
+    assert.deepStrictEqual([named()?.input, named("o1")?.input], [1, 9])
+  })
+})
+
 describe("whether a selector fits", () => {
   const usd = (dollars: number) => ({ usd: dollars })
   const tiered = { ...mini, price: price(1_000_000, 2_000_000, [{ aboveInputTokens: 10, rates: price(3_000_000, 2_000_000) }]) }
@@ -36,9 +67,11 @@ describe("whether a selector fits", () => {
     ["a target by its name", { targets: ["big", "mini"] }, mini, true],
     ["another target", { targets: ["big"] }, mini, false],
     ["a model that a caller names as a target is named", { targets: ["mini"] }, blank, false],
-    ["a model", { models: ["gpt-4o-mini"] }, mini, true],
-    ["a model in another case, as a caller may spell it", { models: ["GPT-4o-Mini"] }, mini, true],
-    ["a model by its deployment", { models: ["PROD-1"] }, mini, true],
+    ["a model", { models: ["gpt-4o-mini"] }, { ...mini, deployment: mini.model }, true],
+    ["a model in another case, as a caller may spell it", { models: ["GPT-4o-Mini"] }, { ...mini, deployment: mini.model }, true],
+    ["a model and its deployment", { models: ["gpt-4o-mini", "PROD-1"] }, mini, true],
+    ["a model that may be another by its deployment", { models: ["gpt-4o-mini"] }, mini, undefined],
+    ["a deployment whose model is not named", { models: ["PROD-1"] }, mini, undefined],
     ["a part of a model's name", { models: ["gpt-4o"] }, mini, false],
     ["a provider", { providers: ["azure", "openai"] }, mini, true],
     ["another provider", { providers: ["azure"] }, mini, false],

@@ -95,8 +95,8 @@ export const answersTo = (given: Given, folder: string, ask: boolean) =>
     const wantsBudget =
       given.budget === undefined && ask ? yield* Prompt.Confirm({ message: "Limit what it may spend in a month?", initial: false }) : false
     const budget = wantsBudget ? yield* Prompt.Int({ message: "To how many dollars?", min: leastBudget }) : given.budget
-    if (budget !== undefined && !(budget >= leastBudget && budget <= 1_000_000 && Number.isInteger(budget * 100)))
-      return yield* new CannotBegin({ why: `--budget: expected dollars, from 1 to 1000000, but found \`${budget}\`` })
+    if (budget !== undefined && !(budget >= leastBudget && budget <= 1_000_000 && Math.abs(budget * 100 - Math.round(budget * 100)) < 1e-6))
+      return yield* new CannotBegin({ why: `--budget: expected dollars and whole cents, from 1 to 1000000, but found \`${budget}\`` })
     return { name, providers, budget } satisfies Answers
   })
 

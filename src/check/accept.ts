@@ -18,6 +18,17 @@ export interface AcceptedFinding {
   readonly path: Path
 }
 
+const isNameLike = (character: string | undefined): boolean => character !== undefined && /[\w-]/.test(character)
+
+/** Whether `at` is a part of a place that does not begin or end within a name or a number. */
+const isPartOf = (place: string, at: string): boolean => {
+  for (let i = place.indexOf(at); i !== -1; i = place.indexOf(at, i + 1)) {
+    const cuts = (isNameLike(at[0]) && isNameLike(place[i - 1])) || (isNameLike(at.at(-1)) && isNameLike(place[i + at.length]))
+    if (!cuts) return true
+  }
+  return false
+}
+
 /** Sets apart from `findings` what `policy` accepts; `found` hears of entries that mean nothing. */
 export const acceptFindings = (
   policy: Pick<Policy, "accept">,
@@ -33,7 +44,7 @@ export const acceptFindings = (
       found("error", [...path, "finding"], "unknown-finding", `there is no finding \`${code}\``, fix)
       continue
     }
-    const meant = findings.filter((finding) => finding.code === code && (at === undefined || finding.place.includes(at)))
+    const meant = findings.filter((finding) => finding.code === code && (at === undefined || isPartOf(finding.place, at)))
     const acceptable = meant.filter(({ level }) => level !== "error")
     for (const finding of acceptable) if (!taken.has(finding)) taken.set(finding, { finding, because, path })
     if (acceptable.length > 0) continue

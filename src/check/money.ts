@@ -50,11 +50,13 @@ const budgetsIn = (policy: Policy): ReadonlyArray<Placed> => [
 /** Whether whatever `tight` lets through, `loose` does too. */
 const isHidden = (loose: Placed, tight: Placed): boolean => {
   const [a, b] = [loose.budget, tight.budget]
-  if (toNanoDollars(b.limit) === 0 || toNanoDollars(b.limit) > toNanoDollars(a.limit)) return false
+  // The most that the tighter one lets through in a window of the other.
+  const most = toNanoDollars(b.limit) * (b.every === "day" && a.every === "month" ? 31 : 1)
+  if (most === 0 || most > toNanoDollars(a.limit)) return false
   if (tight.classes !== undefined && (loose.classes === undefined || [...loose.classes].some((name) => !tight.classes!.has(name))))
     return false
   // A key is of one class, one team and one organisation; of those none is known to lie within another.
-  return (a.per === b.per || a.per === "key") && (a.every === b.every || a.every === "day")
+  return (a.per === b.per || a.per === "key") && (a.every === b.every || a.every === "day" || b.every === "day")
 }
 
 const checkBinding = (policy: Policy, found: Found): void => {
@@ -84,7 +86,7 @@ const checkBinding = (policy: Policy, found: Found): void => {
       "warning",
       path,
       "budget-never-binds",
-      `${placed.called} never refuses anything: ${tight.called}, ${dollars(toNanoDollars(limit))} a ${every} for each ${per}, is spent no later than its ${dollars(toNanoDollars(budget.limit))} a ${budget.every} for each ${budget.per}`,
+      `${placed.called} never refuses anything: ${tight.called}, ${dollars(toNanoDollars(limit))} a ${every} for each ${per}, ${every === "day" && budget.every === "month" ? "even on 31 days, comes to no more than" : "is spent no later than"} its ${dollars(toNanoDollars(budget.limit))} a ${budget.every} for each ${budget.per}`,
       "make it tighter, or leave it out"
     )
   }

@@ -20,6 +20,8 @@ export interface Ready {
   readonly changed: ReadonlyArray<string>
   /** Takes our key out of what a provider says, should it repeat it. */
   readonly redact: (failure: Failure) => Failure
+  /** The same of a text, before anything in it is cut or taken for something else. */
+  readonly clean: (text: string) => string
 }
 
 export type Encoded = Ready | { readonly _tag: "Impossible"; readonly failure: Failure }
@@ -35,21 +37,28 @@ interface Address {
   readonly model: string
   readonly missingKey: string | undefined
   readonly redact: (failure: Failure) => Failure
+  readonly clean: (text: string) => string
 }
 
 const none: ReadonlyArray<never> = []
 
-/** Dialects take out what looks like a key; only here is it known what the key is. */
-const redactor = (key: string | undefined): ((failure: Failure) => Failure) => {
-  if (key === undefined || key === "") return (failure) => failure
-  const clean = (text: string): string => text.replaceAll(key, "[redacted]")
-  return ({ code, message, param, ...rest }) => ({
+/** Dialects take out what looks like a key; only here is it known what the key is, as it stands in a text and as JSON writes it. */
+const cleaner = (key: string | undefined): ((text: string) => string) => {
+  if (key === undefined || key === "") return (text) => text
+  const written = JSON.stringify(key).slice(1, -1)
+  return written === key
+    ? (text) => text.replaceAll(key, "[redacted]")
+    : (text) => text.replaceAll(written, "[redacted]").replaceAll(key, "[redacted]")
+}
+
+const redactor =
+  (clean: (text: string) => string) =>
+  ({ code, message, param, ...rest }: Failure): Failure => ({
     ...rest,
     message: clean(message),
     ...(code === undefined ? {} : { code: clean(code) }),
     ...(param === undefined ? {} : { param: clean(param) })
   })
-}
 
 /** Whether the caller itself asked that its stream end with usage. */
 export const wantsUsage = (call: Call): boolean => {
@@ -118,7 +127,8 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((c
       added: beside.map(([name]) => `headers.${name}`),
       model: JSON.stringify(target.deployment),
       missingKey: target.key !== undefined && key === undefined ? target.key.env : undefined,
-      redact: redactor(key)
+      redact: redactor(cleaner(key)),
+      clean: cleaner(key)
     }
     addresses.set(target, address)
     return address
@@ -135,7 +145,7 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((c
   }
 
   return (call, target) => {
-    const { added, headers, missingKey, model, origin, path, redact } = addressOf(target)
+    const { added, clean, headers, missingKey, model, origin, path, redact } = addressOf(target)
     if (missingKey !== undefined) {
       return {
         _tag: "Impossible",
@@ -156,7 +166,7 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((c
       const changed = changes.length + added.length === 0 ? none : [...changes.map(({ key }) => key), ...added]
       if (call.ask.model !== target.deployment) changes.push({ key: "model", json: model })
       const body = patch(parsed.bytes, parsed.scan, changes)
-      return { _tag: "Ready", request: { origin, path, headers, body, connectMillis }, losses: none, changed, redact }
+      return { _tag: "Ready", request: { origin, path, headers, body, connectMillis }, losses: none, changed, redact, clean }
     }
     const conversation = conversationOf(call)
     if (Result.isFailure(conversation)) {
@@ -169,6 +179,6 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((c
       { model: target.model, deployment, ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }) }
     )
     const changed = [...set.map(({ key }) => key), ...added]
-    return { _tag: "Ready", request: { origin, path, headers, body: JSON.stringify(body), connectMillis }, losses, changed, redact }
+    return { _tag: "Ready", request: { origin, path, headers, body: JSON.stringify(body), connectMillis }, losses, changed, redact, clean }
   }
 }

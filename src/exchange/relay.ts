@@ -23,6 +23,8 @@ export interface Transfer {
   readonly target: Target
   readonly maxAnswerBytes: number
   readonly readUtf8: ReadUtf8
+  /** Takes our key out of what a provider says, before a dialect reads it. */
+  readonly clean: (text: string) => string
   readonly losses: Array<Loss>
   readonly committed: boolean
   usage: Usage | undefined
@@ -103,7 +105,7 @@ const collector = (limit: number, over: () => void): { readonly add: (chunk: Uin
 
 const errorRelay = (transfer: Transfer, status: number, headers: UpstreamHeaders): Relay => {
   const classify = (bytes: Uint8Array): void => {
-    const text = decoder.decode(bytes)
+    const text = transfer.clean(decoder.decode(bytes))
     transfer.fail(transfer.target.dialect.classify(status, parseOr(text, text), single(headers)))
   }
   const body = collector(maxErrorBytes, () => classify(body.bytes()))
@@ -113,7 +115,7 @@ const errorRelay = (transfer: Transfer, status: number, headers: UpstreamHeaders
 /** A stream was asked for and something else came: an error inside a 200, or a provider that cannot stream. */
 const unstreamed = (transfer: Transfer, type: string): Relay => {
   const judge = (bytes: Uint8Array): void => {
-    const failure = transfer.target.dialect.failureIn(parseOr(decoder.decode(bytes), undefined))
+    const failure = transfer.target.dialect.failureIn(parseOr(transfer.clean(decoder.decode(bytes)), undefined))
     transfer.fail(
       failure ?? malformed(`a stream was asked for, but the answer is ${type === "" ? "of no stated type" : `\`${type.slice(0, 80)}\``}`)
     )
@@ -137,7 +139,7 @@ const wholeRelay = (transfer: Transfer, same: boolean, headers: UpstreamHeaders)
     }
     const failure = target.dialect.failureIn(json)
     if (failure !== undefined) {
-      transfer.fail(failure)
+      transfer.fail(target.dialect.failureIn(parseOr(transfer.clean(text), json)) ?? failure)
       return
     }
     if (same) {
@@ -258,7 +260,7 @@ const forwardStream = (transfer: Transfer): Relay => {
     if (seen.failure !== undefined) {
       over = true
       flush()
-      transfer.fail(seen.failure)
+      transfer.fail(dialect.peek({ event: event.event, data: transfer.clean(event.data) }).failure ?? seen.failure)
       return
     }
     if (seen.usage !== undefined) transfer.usage = seen.usage
@@ -344,7 +346,9 @@ const translateStream = (transfer: Transfer): Relay => {
       say(nothing)
       return
     }
-    const [next, events] = decode.step(reading, event)
+    let [next, events] = decode.step(reading, event)
+    if (events.some(({ _tag }) => _tag === "Failed"))
+      [next, events] = decode.step(reading, { event: event.event, data: transfer.clean(event.data) })
     reading = next
     say(events)
   }

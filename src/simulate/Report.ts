@@ -6,6 +6,7 @@
  * Versioned: a field keeps its meaning for as long as `simulation` keeps its number.
  */
 import type { Compiled } from "../Compile.ts"
+import { budgetsOf } from "../Layers.ts"
 import { type Account, type Budgets, marks } from "./Budgets.ts"
 import { type Histogram, relativeError } from "./Histogram.ts"
 import { assumed, assumedModel, type Behaviour, type Model } from "./Model.ts"
@@ -222,7 +223,7 @@ export interface Seen {
 
 /** Puts together what has been seen, in an order that depends on names alone. */
 export const reportOf = ({ at, begun, budgets, compiled, model, partial, seed, startMillis, tally, traffic }: Seen): Report => {
-  const declared = Object.keys(compiled.policy.budgets)
+  const declared = Object.keys(budgetsOf(compiled.policy))
   const accounts = [...(budgets?.accounts ?? [])].sort(
     (a, b) =>
       declared.indexOf(a.binding.budget) - declared.indexOf(b.binding.budget) ||

@@ -130,8 +130,8 @@ describe("what is accepted", () => {
           const checked = check({ ...unused(...pools), accept })
           const { accepted, findings } = { ...checked, findings: checked.findings.filter(ours) }
           const left = findings.filter(({ code }) => code !== "accepts-nothing")
-          const isMeant = ({ code, place }: (typeof all)[0]) =>
-            accept.some(({ at, finding }) => finding === code && (at === undefined || place.includes(at)))
+          const isAt = (place: string, at: string | undefined) => at === undefined || new RegExp(`(?<![\\w-])${at}(?![\\w-])`).test(place)
+          const isMeant = ({ code, place }: (typeof all)[0]) => accept.some(({ at, finding }) => finding === code && isAt(place, at))
           assert.deepStrictEqual(
             left,
             all.filter((finding) => !isMeant(finding))
@@ -140,9 +140,7 @@ describe("what is accepted", () => {
             accepted.map(({ finding }) => finding),
             all.filter(isMeant)
           )
-          const idle = accept.filter(
-            ({ at, finding }) => !all.some(({ code, place }) => code === finding && (at === undefined || place.includes(at)))
-          )
+          const idle = accept.filter(({ at, finding }) => !all.some(({ code, place }) => code === finding && isAt(place, at)))
           assert.strictEqual(findings.length - left.length, idle.length)
         }
       ),

@@ -500,6 +500,24 @@ describe("secrets", () => {
     assert.notInclude(JSON.stringify(answer.headers) + answer.body.toString(), canaries.provider)
   })
 
+  it("no part of a key stays, whether a message is cut within it or it begins like another", async () => {
+    for (const key of ["plainsecretvalue0123456789", "sk-abc,def-restofsecret0123"]) {
+      for (const before of [0, 1_980, 3_985]) {
+        const message = `${"x".repeat(before)} ${key} tail`
+        const [whole, streamed] = await Promise.all([
+          startUpstream(refusal(500, { message })),
+          startUpstream(stream([`data: ${JSON.stringify({ error: { message } })}\n\n`]))
+        ])
+        for (const [one, streams] of [[whole, false] as const, [streamed, true] as const]) {
+          const gateway = await startGateway(policyOver({ one }, { _tag: "Asked" }), { secrets: { ONE_KEY: key } })
+          const answer = await send(gateway, { body: asking({ model: "one", stream: streams }) })
+          assert.notInclude(answer.body.toString() + gateway.said(), key.slice(-10, -1))
+          assert.notInclude(answer.body.toString() + gateway.said(), key.slice(0, 8))
+        }
+      }
+    }
+  })
+
   it("a key of no known form is taken out of what a provider says, wherever it stands", async () => {
     const key = "3f9c0d7a1b2e4f5a8c6d7e8f90a1b2c3"
     const one = await startUpstream(refusal(400, { message: `The key '${key}' is odd`, code: `odd_${key}`, param: `key.${key}` }))

@@ -123,7 +123,7 @@ export const tariffs = (
     const rates = { input: pico(own.input), output: pico(own.output), cacheRead: pico(own.cacheRead ?? own.input), cacheWrite }
     return [{ above: -1, rates: { ...rates, cacheWriteLong: cacheWrite } }]
   }
-  const listed = isAtHome(policy, to) ? prices(policy.providers[to.provider]!.dialect, to.model) : undefined
+  const listed = isAtHome(policy, to) ? prices(policy.providers[to.provider]!.dialect, to.deployment) : undefined
   return listed && [{ above: -1, rates: listed }, ...listed.tiers.map((tier) => ({ above: tier.aboveInputTokens, rates: tier.rates }))]
 }
 

@@ -32,7 +32,7 @@ export const granted = (policy: Policy, className: string, to: Deployment): bool
 const listed = (policy: Policy, to: Deployment): Capabilities => {
   const { models }: Provider = providers[policy.providers[to.provider]!.dialect]
   if (models === undefined || !isAtHome(policy, to)) return {}
-  const asked = to.model.toLowerCase()
+  const asked = to.deployment.toLowerCase()
   const suffix = models.snapshot && new RegExp(`^(?:${models.snapshot.source})`)
   for (const [name, known] of models.names) if (name === asked) return known
   for (const [name, known] of models.names) {
@@ -72,10 +72,13 @@ const chosen = (policy: Policy, to: Deployment, prices: PriceSource, selector: S
   const spec = isDeclared(policy, to) ? policy.targets[to.name] : undefined
   const known = capabilities(policy, to) as Readonly<Record<string, boolean | undefined>>
   const { vendor }: Provider = providers[policy.providers[to.provider]!.dialect]
-  const own = new Set([to.model, to.deployment].map((name) => name.toLowerCase()))
   const verdicts: Array<Verdict> = []
   if (selector.targets) verdicts.push(verdict(spec !== undefined && selector.targets.includes(to.name)))
-  if (selector.models) verdicts.push(verdict(selector.models.some((name) => own.has(name.toLowerCase()))))
+  if (selector.models) {
+    const names = new Set(selector.models.map((name) => name.toLowerCase()))
+    const both = [to.model, to.deployment].filter((name) => names.has(name.toLowerCase())).length
+    verdicts.push(both === 2 ? "yes" : both === 0 ? "no" : "unknown")
+  }
   if (selector.providers) verdicts.push(verdict(selector.providers.includes(to.provider)))
   if (selector.regions) verdicts.push(to.region === null ? "unknown" : verdict(selector.regions.includes(to.region)))
   if (selector.vendors) verdicts.push(verdict(selector.vendors.includes(isAtHome(policy, to) ? vendor : "own")))

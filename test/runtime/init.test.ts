@@ -119,7 +119,7 @@ describe("init", () => {
     [["--providers", "opnai"], "--providers: unknown provider `opnai`; did you mean `openai`?"],
     [["--providers", " , "], "--providers: expected at least one of mock, "],
     [["--name", "1st"], "--name: expected a letter, then at most 63 letters, digits, `-` or `_`, but found `1st`"],
-    [["--budget", "0.5"], "--budget: expected dollars, from 1 to 1000000, but found `0.5`"]
+    [["--budget", "0.5"], "--budget: expected dollars and whole cents, from 1 to 1000000, but found `0.5`"]
   ] as const)("refuses %j", async (args, message) => {
     const path = directory()
     const { status, stderr } = await runHere("init", path("new"), ...args)

@@ -188,7 +188,7 @@ describe("serve --under", () => {
     const ups = { one: await startUpstream(json(completion("One"))), two: await startUpstream(json(completion("Two"))) }
     const written = policy?.(ups) ?? policyOver(ups, failover)
     const at = directory({ "policy.json": JSON.stringify(written, null, 2), [name]: layer })
-    const cli = await startCli(["serve", at("policy.json"), "--under", at(name), "--port", "0"], keys)
+    const cli = await startCli(["serve", at("policy.json"), "--under", at(name), "--port", "0", "--data", at("data")], keys)
     const target = async () => (await send(cli, { body: asking() })).headers["x-turnout-target"]
     return { at, cli, target, written, save: (text: string) => writeFileSync(at(name), text) }
   }
@@ -214,6 +214,28 @@ describe("serve --under", () => {
     save(JSON.stringify(forbidding("two")))
     await cli.tells("reloaded")
     assert.strictEqual(await target(), "one")
+  })
+
+  it("a budget that only the layer has is kept, from the start and from a reload on", async () => {
+    const priced = (ups: Record<"one" | "two", ScriptedUpstream>): PolicyEncoded => {
+      const policy = policyOver(ups, "one")
+      const price = { input: { usd: 1 }, output: { usd: 4 } }
+      return { ...policy, targets: { one: { ...policy.targets["one"]!, price, maxOutputTokens: 100 } } }
+    }
+    const capped = (dollars: number) =>
+      JSON.stringify({ name: "acme", budgets: { all: { per: "key", limit: { usd: dollars }, every: "month" } } })
+    const status = async (cli: { readonly port: number }) => (await send(cli, { body: asking() })).status
+    const [kept, gained] = await Promise.all([
+      begin(capped(5), "acme.json", priced),
+      begin(JSON.stringify({ name: "acme" }), "acme.json", priced)
+    ])
+    assert.deepStrictEqual([await status(kept.cli), await status(gained.cli)], [200, 200])
+    gained.save(capped(5))
+    await gained.cli.tells("reloaded")
+    assert.strictEqual(await status(gained.cli), 200)
+    gained.save(capped(0))
+    await gained.cli.tells(/reloaded[^]*reloaded/)
+    assert.strictEqual(await status(gained.cli), 402)
   })
 
   it("an edited policy stays under it", async () => {
