@@ -12,7 +12,7 @@ export default policy({
     opus: { provider: "anthropic", model: "claude-opus-4-8", maxOutputTokens: 32_000 },
     sonnet: { provider: "anthropic", model: "claude-sonnet-4-6", maxOutputTokens: 32_000 },
     haiku: { provider: "anthropic", model: "claude-haiku-4-5", maxOutputTokens: 16_000 },
-    gpt: { provider: "openai", model: "gpt-5.2", maxOutputTokens: 32_000, capabilities: { audio: false } }
+    gpt: { provider: "openai", model: "gpt-5.2", maxOutputTokens: 32_000 }
   },
   aliases: { "claude-opus": "opus", "claude-sonnet": "sonnet", "claude-haiku": "haiku" },
   budgets: {

@@ -4,8 +4,8 @@
  * Whether a target is one that a guard speaks of is settled at load, in three values, because not everything is known of a target: what is not known counts against
  * it, so that a guard never lets through what it might forbid. Whether the guard holds of the call is its condition, which `Rules.ts` compiles.
  *
- * Names of models are compared in any case, since callers of an open provider choose the spelling; that of the deployment counts beside the model's, since it is what
- * the provider is asked for. Prices are compared as integer pico-dollars a token, the dearest tier of a price for the whole of it.
+ * Names of models are compared in any case, since callers of an open provider choose the spelling; where the deployment has a name of its own, both
+ * must be named, since it is what the provider is asked for and may be another model. Prices are compared as integer pico-dollars a token, the dearest tier of a price for the whole of it.
  */
 import { type Guard, type Selector, toPicoDollarsPerToken } from "./Policy.ts"
 import type { Price } from "./Price.ts"

@@ -355,7 +355,7 @@ export type Capability = typeof Capability.Type
 /** Targets, by what they are: every field that is given must fit, and a list fits where one of it does. */
 export const Selector = Schema.Struct({
   targets: Schema.optionalKey(Schema.NonEmptyArray(Schema.String)),
-  /** By the provider's own name for the model, or for the deployment that serves it, in any case. */
+  /** By the provider's own name for the model, in any case; a deployment with another name must be named too, or it is not known which model it is. */
   models: Schema.optionalKey(Schema.NonEmptyArray(Schema.NonEmptyString)),
   providers: Schema.optionalKey(Schema.NonEmptyArray(Schema.String)),
   regions: Schema.optionalKey(Schema.NonEmptyArray(Region)),

@@ -119,7 +119,8 @@ export const candidatesOf = (regions: Regions, prices: PriceSource): Candidates 
   const where = (condition: Condition.Condition): Bounds => space.boundsOf(condition)
   const tooMany = (): void => unproved.add(question, "too many cases")
   // So that every witness has a value for what splits assign by.
-  for (const { of } of strategiesOf(policy)) if (of._tag === "Split") where({ _tag: "Is", fact: of.by.fact, value: "" })
+  const units = new Set(strategiesOf(policy).flatMap(({ of }) => (of._tag === "Split" ? [of.by.fact] : [])))
+  for (const fact of units) where({ _tag: "Is", fact, value: "" })
   const complement = (region: Region): Region | undefined =>
     region === everything ? nothing : isEmpty(region) ? everything : space.subtract(everything, region)
   const otherwise = ({ may, must }: Bounds): Bounds => {

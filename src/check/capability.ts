@@ -2,7 +2,7 @@
  * What the needs of requests leave of the routes: a model that is known to lack something is never sent a request that needs it.
  *
  * An error where no request of a route has a candidate, which only its own condition can bring about. Otherwise calls are lost that something else could serve: a warning,
- * if another target of the policy has what these lack, or is not known not to; a note if none has, because then the policy is not to blame. Every model has an end of what
+ * if another target of the policy is known to have what these lack; a note if none is, because then the policy is not to blame. Every model has an end of what
  * it reads and answers, and few authors speak of it, so that a route is only held to it where its conditions do, or where another target has a later one: a warning where both are so.
  *
  * Roads not taken: a finding for each set of needs, whose number doubles with each.
@@ -15,6 +15,7 @@ import { type Lack, lacksOf, needs } from "../Rules.ts"
 import { innermost, showLost } from "./access.ts"
 import { alternatives, askingFor, type Candidate, type Candidates, capability, guard, needing, sendsIn, type Shown } from "./candidates.ts"
 import { type Removed, removedParts } from "./candidates/parts.ts"
+import { within } from "./walk.ts"
 import { type Bounds, isEmpty, type Region } from "./space.ts"
 
 const flags = Object.keys(needs) as ReadonlyArray<Capability>
@@ -49,25 +50,41 @@ const needingOnly = (lack: Lack, lacks: ReadonlyMap<string, Lack>): Condition =>
   of: [needing(lack), ...[...lacks.values()].filter(({ label }) => label !== lack.label).map((other) => not(needing(other)))]
 })
 
-/** Whether a target that is not known to lack it is elsewhere in the policy. */
-const isElsewhere = (candidates: Candidates, here: ReadonlyArray<Send>, { label, most }: Lack): boolean => {
-  const names = new Set(here.map(({ target }) => target))
-  return Object.keys(candidates.policy.targets).some((target) => {
-    const candidate = names.has(target) ? undefined : candidates.candidateOf({ _tag: "Send", target })
-    if (candidate === undefined) return false
-    const same = lacksOf(candidates.policy, candidate.target).find((lack) => lack.label === label)
-    return same === undefined
-      ? most === undefined || candidate.target.capabilities[label === "context" ? "contextWindow" : "maxOutputTokens"] !== undefined
-      : (same.most ?? 0) > (most ?? 0)
-  })
+/** How much of something each target of a policy has, as far as it is known; what is not known of a size is nothing, of an ability everything. */
+type Supply = (lack: Lack) => ReadonlyArray<readonly [target: string, most: number]>
+
+const supplyOf = (candidates: Candidates): Supply => {
+  const { policy } = candidates
+  const targets = Object.keys(policy.targets).flatMap((target) => candidates.candidateOf({ _tag: "Send", target })?.target ?? [])
+  const known = new Map<string, ReadonlyArray<readonly [string, number]>>()
+  return ({ label, most }) => {
+    const found = known.get(label)
+    if (found !== undefined) return found
+    const supply = targets.map((target): readonly [string, number] => {
+      const same = lacksOf(policy, target).find((lack) => lack.label === label)
+      if (same !== undefined) return [target.name, same.most ?? 0]
+      const isKnown =
+        most === undefined
+          ? target.capabilities[label as Capability] === true
+          : target.capabilities[label === "context" ? "contextWindow" : "maxOutputTokens"] !== undefined
+      return [target.name, isKnown ? Infinity : 0]
+    })
+    known.set(label, supply)
+    return supply
+  }
 }
+
+/** Whether a target that is known to have it is elsewhere in the policy. */
+const isElsewhere = (supply: Supply, here: ReadonlyArray<Send>, lack: Lack): boolean =>
+  supply(lack).some(([target, most]) => most > (lack.most ?? 0) && !here.some((send) => send.target === target))
 
 const texts = new WeakMap<Policy["routes"][number], string>()
 
 /** Whether the conditions of a route, or in it, speak of a fact. */
 const speakOf = (policy: Policy, route: number, fact: string): boolean => {
   const of = policy.routes[route]!
-  const text = texts.get(of) ?? JSON.stringify(of)
+  const text =
+    texts.get(of) ?? JSON.stringify([of.when, ...within(of.to, []).flatMap((part) => (part.of._tag === "When" ? [part.of.if] : []))])
   texts.set(of, text)
   return text.includes(`"${fact}"`)
 }
@@ -81,14 +98,14 @@ const reasons = (candidates: Candidates, strategy: Strategy, facts: Shown["facts
   return [...new Set(said)]
 }
 
-const checkLost = (candidates: Candidates, i: number, found: Found): boolean => {
+const checkLost = (candidates: Candidates, supply: Supply, i: number, found: Found): boolean => {
   const { all, boundsOf, both, outOf, policy, some, where } = candidates
   const route = policy.routes[i]!
   const at = ["routes", i, "to"]
   const condition = boundsOf(route.when)
   const lost = both(condition.must, outOf(route.to, capability, "some"))
   const before = outOf(route.to, guard, "any")
-  if (isEmpty(lost) || some(i, lost, before) === undefined) return false
+  if (isEmpty(lost)) return false
   const lacks = lacksBy(candidates, sendsIn(candidates, route.to))
 
   /** A call in `calls` that has lost everything for what it needs. */
@@ -112,22 +129,26 @@ const checkLost = (candidates: Candidates, i: number, found: Found): boolean => 
     const region = some(i, both(condition.must, none), before)
     const shown = region === undefined ? undefined : showLost(candidates, route.to, capability, region)
     if (shown !== undefined) say("error", at, route.to, shown, "no request of this route has a candidate")
-    return true
+    return shown !== undefined
   }
 
   const alone: Array<Region> = []
   for (const lack of lacks.values()) {
+    const spoken = lack.most === undefined || speakOf(policy, i, lack.fact)
+    if (!spoken && supply(lack).every(([, most]) => most <= lack.most!)) {
+      alone.push(where(needing(lack)).may)
+      continue
+    }
     const shown = shownIn(where(needingOnly(lack, lacks)).must)
     if (shown === undefined) continue
     alone.push(where(needing(lack)).may)
     const { is, of, path } = placeOf(shown)
     const most = furthest(candidates, of, lack)
-    const elsewhere = isElsewhere(candidates, sendsIn(candidates, of), most)
-    const spoken = lack.most === undefined || speakOf(policy, i, lack.fact)
-    if (lack.most !== undefined && !spoken && !elsewhere) continue
+    const elsewhere = isElsewhere(supply, sendsIn(candidates, of), most)
+    if (!spoken && !elsewhere) continue
     say(spoken && elsewhere ? "warning" : "note", path, of, shown, `requests with ${askingFor(most)} have no candidate in this ${is}`)
   }
-  const together = shownIn(condition.must, ...alone)
+  const together = lacks.size < 2 ? undefined : shownIn(condition.must, ...alone)
   if (together !== undefined) {
     const words = [...lacks.values()].filter((lack) => candidates.space.contains(where(needing(lack)).must, together.facts)).map(askingFor)
     const known = [...lacks.values()].every((lack) => lack.most === undefined)
@@ -236,10 +257,11 @@ const checkUnknown = (candidates: Candidates, i: number, found: Found): void => 
 }
 
 export const checkCapabilities = (candidates: Candidates, found: Found): void => {
+  const supply = supplyOf(candidates)
   for (const [i, route] of candidates.policy.routes.entries()) {
     checkUnknown(candidates, i, found)
     if (!candidates.concerns(route.to, capability)) continue
     candidates.isSettled(i)
-    if (!checkLost(candidates, i, found)) checkParts(candidates, i, found)
+    if (!checkLost(candidates, supply, i, found)) checkParts(candidates, i, found)
   }
 }

@@ -119,7 +119,7 @@ describe("findings about candidates", () => {
           const about = findings.filter(({ code, path }: Finding) => path[1] === decision.route && /-removes(-all)?$/.test(code))
           assert.isNotEmpty(
             about,
-            JSON.stringify([decision, by.map((rule) => rule.label), findings.map(({ code, place }) => [code, place])])
+            JSON.stringify([decision.route, decision.slots, by.map((rule) => rule.label), findings.map(({ code, place }) => [code, place])])
           )
           for (const kind of new Set(by.map((rule) => rule.by))) seen[kind] = (seen[kind] ?? 0) + 1
         }

@@ -35,6 +35,9 @@ interface Way {
   readonly alone: boolean
 }
 
+/** What a strategy is called of which nothing is left. */
+const named: Partial<Record<Strategy["_tag"], string>> = { First: "failover", Hedge: "hedge", Spread: "spread", Pool: "pool" }
+
 /** Visits what rules of `level` take away from `strategy` of the calls in `here`, except those in `without`. */
 export const removedParts = (
   candidates: Candidates,
@@ -54,12 +57,20 @@ export const removedParts = (
     const parts = alternatives(candidates, of, path)
     if (parts !== undefined) {
       const whole = outOf(of, level, "any")
+      if (way.alone && of._tag !== "Split") {
+        // Nothing of it is left for some calls, and nothing around it takes its place.
+        const among = (calls: Region): Region | undefined => some(route, both(both(way.here, whole), calls), ...way.without, earlier(of))
+        const region = among(everything)
+        if (region !== undefined) {
+          const { draws, isAssigned } = way
+          visit({ of, path, is: named[of._tag] ?? "strategy", region, among, draws, isAssigned, inFirst: undefined })
+        }
+      }
       for (const [i, part] of parts.entries()) {
         const inner: Way =
           of._tag === "Split"
             ? {
                 ...way,
-                alone: false,
                 draws: [...way.draws, drawnBy(of, i)],
                 isAssigned: (facts) => way.isAssigned(facts) && armOf(of, facts) === i
               }
@@ -77,7 +88,8 @@ export const removedParts = (
             (level === 0 || assignedReasonOf(part.of, (level - 1) as Level, facts) === undefined)
           visit({ ...part, region, among, draws, isAssigned, inFirst: of._tag === "First" ? { of: of.of, at: i } : undefined })
         }
-        go(part.of, of._tag === "Split" ? [...part.path, "to"] : part.path, inner)
+        const rest = region === undefined ? inner : { ...inner, without: [...inner.without, gone] }
+        go(part.of, of._tag === "Split" ? [...part.path, "to"] : part.path, rest)
       }
       return
     }
