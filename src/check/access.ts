@@ -62,15 +62,30 @@ export const innermost = (
   }
 }
 
-/** A call that has lost everything to rules of a level, and would not have to those before. */
-export const showLost = (candidates: Candidates, strategy: Strategy, level: Level, region: Region): Shown | undefined =>
-  candidates.show(
-    region,
-    drawsIn(strategy),
-    (facts) =>
-      candidates.assignedReasonOf(strategy, level, facts) !== undefined &&
-      (level === 0 || candidates.assignedReasonOf(strategy, (level - 1) as Level, facts) === undefined)
-  )
+/** So many boxes are looked into for a call whose arms are those that are lost. */
+const maxBoxes = 32
+
+/** A call of `region` that reaches a route, lies in none of `without`, and loses everything to rules of a level, but not to those before. */
+export const showLost = (
+  candidates: Candidates,
+  route: number,
+  level: Level,
+  region: Region,
+  ...without: ReadonlyArray<Region>
+): Shown | undefined => {
+  const { assignedReasonOf, policy, show, some } = candidates
+  const { to } = policy.routes[route]!
+  const draws = drawsIn(to)
+  const isLost = (facts: Shown["facts"]): boolean =>
+    assignedReasonOf(to, level, facts) !== undefined && (level === 0 || assignedReasonOf(to, (level - 1) as Level, facts) === undefined)
+  // Without splits all of it is lost, and any call will do.
+  for (const part of draws.length === 0 ? [region] : region.slice(0, maxBoxes).map((box) => [box])) {
+    const left = some(route, part, ...without)
+    const shown = left === undefined ? undefined : show(left, draws, isLost)
+    if (shown !== undefined) return shown
+  }
+  return undefined
+}
 
 const grantsChecked = (candidates: Candidates, found: Found): ((i: number) => void) => {
   const { all, boundsOf, both, concerns, isSettled, outOf, perhapsBoth, policy, reasonOf, show, some } = candidates
@@ -130,7 +145,7 @@ const guardOf = (candidates: Candidates, strategy: Strategy, facts: Shown["facts
     .find(({ level }) => level === guard)!
 
 const guardsChecked = (candidates: Candidates, found: Found): ((i: number) => void) => {
-  const { all, boundsOf, both, concerns, isSettled, outOf, perhapsBoth, policy, show, some } = candidates
+  const { all, boundsOf, both, concerns, isSettled, outOf, perhapsBoth, policy, show } = candidates
   const names = [...new Set([...Object.keys(policy.classes), ...(Object.keys(policy.keys).length === 0 ? [local.class] : [])])]
   const subjects = names.map((name) => subjectsOf(candidates, name))
   return (i) => {
@@ -139,17 +154,15 @@ const guardsChecked = (candidates: Candidates, found: Found): ((i: number) => vo
     isSettled(i)
     const condition = boundsOf(route.when)
     const at = ["routes", i, "to"]
-    const region = some(i, both(condition.must, outOf(route.to, guard, "some")), outOf(route.to, grant, "any"))
-    const shown = region === undefined ? undefined : showLost(candidates, route.to, guard, region)
+    const shown = showLost(candidates, i, guard, both(condition.must, outOf(route.to, guard, "some")), outOf(route.to, grant, "any"))
     const lost = outOf(route.to, guard, "any")
     if (shown !== undefined) {
       const said = ({ facts }: Shown): string => guardOf(candidates, route.to, facts).says(String(facts["caller.class"]))
       /** A call of somebody of whom guards leave nothing of the route, however they call. */
       const nothingLeft = (subject: Pick<Subject, "region">): Shown | undefined => {
-        const region = some(i, both(both(condition.must, subject.region), lost), outOf(route.to, grant, "any"))
-        return region !== undefined && all(i, perhapsBoth(condition.may, subject.region), lost)
-          ? showLost(candidates, route.to, guard, region)
-          : undefined
+        const region = both(both(condition.must, subject.region), lost)
+        const call = showLost(candidates, i, guard, region, outOf(route.to, grant, "any"))
+        return call !== undefined && all(i, perhapsBoth(condition.may, subject.region), lost) ? call : undefined
       }
       let call = isEmpty(lost) ? undefined : nothingLeft({ region: everything })
       let whom = ""

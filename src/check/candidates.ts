@@ -379,21 +379,32 @@ export const candidatesOf = (regions: Regions, prices: PriceSource): Candidates 
       .slice(0, maxKeys)
       .map((key) => both(region, where({ _tag: "Is", fact: "caller.key", value: key }).must))
   const show: Candidates["show"] = (region, draws, holds) => {
-    const free = [...new Set(draws.map(({ fact }) => fact).filter(isFree))]
-    const tries = free.length === 0 ? 1 : Math.min(maxTries, Math.ceil(patience / draws.reduce((chance, one) => chance * one.chance, 1)))
+    const units = [...new Set(draws.map(({ fact }) => fact).filter(isFree))]
+    const chance = draws.reduce((product, one) => product * one.chance, 1)
+    const tries = units.length === 0 ? 1 : Math.min(maxTries, Math.ceil(patience / chance))
     const lies = besides.get(region) ?? (() => true)
     const [usual] = region
     const tryBox = (box: Region[number]): Shown | undefined => {
       const witness = space.witness([box])
       if (witness === undefined) return undefined
+      const isThere = (facts: Shown["facts"]): boolean => space.contains([box], facts) && lies(facts)
+      // The most usual call of the first box is known to lie there.
+      if (holds(witness.facts) && (box === usual || isThere(witness.facts))) {
+        const said = units.filter((fact) => typeof witness.facts[fact] === "string")
+        return {
+          facts: witness.facts,
+          situation: said.reduce((all, fact) => saying(all, fact, String(witness.facts[fact])), witness.situation)
+        }
+      }
+      // A unit that must be absent, or one of a few texts, is left as it is.
+      const free = units.filter((fact) => isThere({ ...witness.facts, [fact]: "unit-0" }))
+      if (free.length === 0) return undefined
       const facts: Record<string, FactValue> = { ...witness.facts }
       for (let i = 0; i < tries; i++) {
-        if (i > 0) for (const fact of free) facts[fact] = `unit-${i}`
-        if (!holds(facts)) continue
-        // The first is the most usual call of the box, which is known to lie there.
-        if ((i > 0 || usual !== box) && !(space.contains([box], facts) && lies(facts))) continue
-        const drawn = free.filter((fact) => typeof facts[fact] === "string")
-        return { facts, situation: drawn.reduce((said, fact) => saying(said, fact, String(facts[fact])), witness.situation) }
+        for (const fact of free) facts[fact] = `unit-${i}`
+        if (!holds(facts) || !isThere(facts)) continue
+        const said = units.filter((fact) => typeof facts[fact] === "string")
+        return { facts, situation: said.reduce((all, fact) => saying(all, fact, String(facts[fact])), witness.situation) }
       }
       return undefined
     }

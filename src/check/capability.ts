@@ -99,7 +99,7 @@ const reasons = (candidates: Candidates, strategy: Strategy, facts: Shown["facts
 }
 
 const checkLost = (candidates: Candidates, supply: Supply, i: number, found: Found): boolean => {
-  const { all, boundsOf, both, outOf, policy, some, where } = candidates
+  const { all, boundsOf, both, outOf, policy, where } = candidates
   const route = policy.routes[i]!
   const at = ["routes", i, "to"]
   const condition = boundsOf(route.when)
@@ -109,10 +109,8 @@ const checkLost = (candidates: Candidates, supply: Supply, i: number, found: Fou
   const lacks = lacksBy(candidates, sendsIn(candidates, route.to))
 
   /** A call in `calls` that has lost everything for what it needs. */
-  const shownIn = (calls: Region, ...without: ReadonlyArray<Region>): Shown | undefined => {
-    const region = some(i, both(lost, calls), before, ...without)
-    return region === undefined ? undefined : showLost(candidates, route.to, capability, region)
-  }
+  const shownIn = (calls: Region, ...without: ReadonlyArray<Region>): Shown | undefined =>
+    showLost(candidates, i, capability, both(lost, calls), before, ...without)
   /** Where a call loses everything: the innermost branch or arm. */
   const placeOf = ({ facts }: Shown) => {
     const { is, path } = innermost(candidates, route.to, at, facts)
@@ -126,8 +124,7 @@ const checkLost = (candidates: Candidates, supply: Supply, i: number, found: Fou
 
   const none = outOf(route.to, capability, "any")
   if (all(i, condition.may, none) && !all(i, condition.may, before)) {
-    const region = some(i, both(condition.must, none), before)
-    const shown = region === undefined ? undefined : showLost(candidates, route.to, capability, region)
+    const shown = showLost(candidates, i, capability, both(condition.must, none), before)
     if (shown !== undefined) say("error", at, route.to, shown, "no request of this route has a candidate")
     return shown !== undefined
   }

@@ -8,6 +8,7 @@
  */
 import type { Found } from "../Check.ts"
 import type { Path } from "../Finding.ts"
+import { retriedByDefault } from "../Failure.ts"
 import { limitsOf } from "../Limits.ts"
 import { type Strategy, toMillis } from "../Policy.ts"
 import type { Target } from "../Target.ts"
@@ -95,8 +96,36 @@ const checkTime = (candidates: Candidates, i: number, found: Found): void => {
             "begin the hedge sooner"
           )
         }
+        if (left.attempts < 2 && fewestAttempts(of.of) > 0)
+          found(
+            "warning",
+            [...path, "with"],
+            "effort-starves",
+            `a call has one attempt left here, so that the hedge with ${called(candidates, of.with)} never begins`,
+            "allow more `attempts` in `effort`, or leave it out"
+          )
         for (const part of partsOf(of, path)) go(part.of, part.path, left)
         return
+      }
+      case "Retry": {
+        // The shortest wait is half of the one that is written.
+        const wait = toMillis(of.backoff.first) / 2
+        const stall = stallOf(of.of, limits)
+        const again = (of.on ?? retriedByDefault).includes("timeout") && stall.written && stall.millis + wait >= left.millis
+        if (left.deadline !== undefined && left.written && (wait >= left.millis || again)) {
+          const message =
+            wait >= left.millis
+              ? `${left.deadline} passes before a second try, which waits ${seconds(wait)} at least`
+              : `${left.deadline} leaves nothing for a second try if ${called(candidates, of.of)} stalls, which may take ${seconds(stall.millis)}`
+          found(
+            "warning",
+            [...path, "backoff"],
+            "deadline-starves",
+            message,
+            "make the deadline around it longer, or what is tried and waited for shorter"
+          )
+        }
+        return go(of.of, [...path, "of"], left)
       }
       default:
         for (const part of partsOf(of, path)) go(part.of, part.path, left)

@@ -103,6 +103,37 @@ table(
         "begin the hedge sooner"
       ]
     ],
+    "a retry whose first wait is longer than the deadline": [
+      to(within("10 seconds", { ...retry(3, "a"), backoff: { first: "20 seconds", longest: "60 seconds" } })),
+      [
+        "warning",
+        "deadline-starves",
+        `${at}.within.backoff`,
+        "within 10 seconds passes before a second try, which waits 10 s at least",
+        "make the deadline around it longer, or what is tried and waited for shorter"
+      ]
+    ],
+    "a retry of what may use the deadline up": [
+      to(within("10 seconds", { ...retry(3, within("9.9 seconds", "a")), on: ["timeout"] })),
+      [
+        "warning",
+        "deadline-starves",
+        `${at}.within.backoff`,
+        "within 10 seconds leaves nothing for a second try if `a` stalls, which may take 9.9 s",
+        "make the deadline around it longer, or what is tried and waited for shorter"
+      ]
+    ],
+    "a retry within its deadline": [to(within("30 seconds", retry(3, within("5 seconds", "a"))))],
+    "one attempt for a hedge": [
+      to({ _tag: "Hedge", of: "a", after: "1 seconds", with: "b" }, { effort: { attempts: 1 } }),
+      [
+        "warning",
+        "effort-starves",
+        `${at}.hedge.with`,
+        "a call has one attempt left here, so that the hedge with `b` never begins",
+        "allow more `attempts` in `effort`, or leave it out"
+      ]
+    ],
     "a failover that does not move on after a timeout": [to(within("10 seconds", { ...first("a", "b"), on: ["overloaded"] }))],
     "a refusal needs no time": [to(within("10 seconds", first("a", { _tag: "Deny", status: 503, code: "busy", message: "busy" })))],
     "more candidates than attempts": [
