@@ -9,6 +9,7 @@
  *     decide, 50 routes                                        290 ns
  *     decide, 50 routes with guards, a split and a budget      173 ns, 2.6 to 2.9 times a function written by hand
  *     facts of a parsed 10 KB body, then decide, 50 routes    0.52 µs
+ *     check of 50, 500 and 5,000 routes           6 ms, 41 ms, 1.0 s
  *     reading a 10 KB body: UTF-8, JSON, duplicate keys       9.30 µs
  *     one condition, compiled (json-logic-js)            4.6 (317) ns
  *     the pipeline under a deadline, served at once           1.29 µs
