@@ -208,6 +208,6 @@ describe("sarif", () => {
   it("files as URIs", () => {
     assert.strictEqual(uriOf("policies/a b#1.ts"), "policies/a%20b%231.ts")
     assert.strictEqual(uriOf("/srv/müller.json"), "file:///srv/m%C3%BCller.json")
-    assert.strictEqual(uriOf("C:\\work\\policy.yaml"), "file:///C:/work/policy.yaml")
+    assert.strictEqual(uriOf("C:\\policies\\team.yaml"), "file:///C:/policies/team.yaml")
   })
 })

@@ -9,8 +9,10 @@ import { type Strategy, toMillis } from "../Policy.ts"
 
 const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((a, b) => a + b, 0)
 
-/** Over every failover, retry and hedge; without the limit of the call. */
-export const mostAttempts = (strategy: Strategy): number => {
+/** How many attempts a strategy makes where nothing is rejected: at most, or before what comes after it is tried. */
+const attemptsOf = (strategy: Strategy, most: boolean): number => {
+  const inner = (part: Strategy): number => attemptsOf(part, most)
+  const one = (parts: ReadonlyArray<Strategy>): number => (most ? Math.max : Math.min)(...parts.map(inner))
   switch (strategy._tag) {
     case "Send":
     case "Asked":
@@ -20,43 +22,25 @@ export const mostAttempts = (strategy: Strategy): number => {
     case "Deny":
       return 0
     case "First":
-      return sum(strategy.of.map(mostAttempts))
+      return sum(strategy.of.map(inner))
     case "Hedge":
-      return mostAttempts(strategy.of) + mostAttempts(strategy.with)
+      return inner(strategy.of) + (most ? inner(strategy.with) : 0)
     case "Split":
-      return Math.max(...strategy.arms.map((arm) => mostAttempts(arm.to)))
+      return one(strategy.arms.map((arm) => arm.to))
     case "When":
-      return Math.max(mostAttempts(strategy.then), mostAttempts(strategy.otherwise))
+      return one([strategy.then, strategy.otherwise])
     case "Within":
-      return mostAttempts(strategy.of)
+      return inner(strategy.of)
     case "Retry":
-      return strategy.attempts * mostAttempts(strategy.of)
+      return (most ? strategy.attempts : 1) * inner(strategy.of)
   }
 }
 
+/** Over every failover, retry and hedge; without the limit of the call. */
+export const mostAttempts = (strategy: Strategy): number => attemptsOf(strategy, true)
+
 /** Before what comes after it is tried, where nothing is rejected. */
-export const fewestAttempts = (strategy: Strategy): number => {
-  switch (strategy._tag) {
-    case "Send":
-    case "Asked":
-    case "Spread":
-    case "Pool":
-      return 1
-    case "Deny":
-      return 0
-    case "First":
-      return sum(strategy.of.map(fewestAttempts))
-    case "Hedge":
-      return fewestAttempts(strategy.of)
-    case "Split":
-      return Math.min(...strategy.arms.map((arm) => fewestAttempts(arm.to)))
-    case "When":
-      return Math.min(fewestAttempts(strategy.then), fewestAttempts(strategy.otherwise))
-    case "Within":
-    case "Retry":
-      return fewestAttempts(strategy.of)
-  }
-}
+export const fewestAttempts = (strategy: Strategy): number => attemptsOf(strategy, false)
 
 /** Whether a failover tries the next after one that has taken too long. */
 export const movesOnAfterTimeout = ({ on }: Extract<Strategy, { readonly _tag: "First" }>): boolean =>

@@ -19,7 +19,6 @@ import { directory, runCli, runHere } from "../http/support.ts"
 /** What a module of policy code exports, without a worker. */
 const evaluated = (source: string): unknown => {
   const code = source.replace(/^import \{ ([^}]+) \} from "turnout"$/m, "const { $1 } = words").replace("export default", "return")
-  // eslint-disable-next-line no-implied-eval
   return (new Function("words", code) as (of: typeof words) => unknown)(words)
 }
 

@@ -1,0 +1,100 @@
+/** Providers and their models: where they answer, what they cost, what they can do, and the pools that routes share. */
+import * as Schema from "effect/Schema"
+import { providerKinds } from "../Providers.ts"
+import { Member, SpreadBy } from "./strategy.ts"
+import { Duration, Name, optional, PositiveInt, Price, Region, Secret } from "./terms.ts"
+
+/** How a mock deployment behaves: the mock server plays a provider where there is no account. */
+export const MockModel = Schema.Struct({
+  /** From the request to the first token. */
+  firstToken: Schema.optionalKey(Duration),
+  /** Between two tokens of a stream. */
+  perToken: Schema.optionalKey(Duration),
+  /** What goes wrong with every call: an HTTP status, a reset connection, an answer that never comes, a stream that ends half-way. */
+  fault: Schema.optionalKey(
+    Schema.Union([Schema.Int.check(Schema.isBetween({ minimum: 400, maximum: 599 })), Schema.Literals(["reset", "stall", "cut"])])
+  )
+})
+export type MockModel = typeof MockModel.Type
+
+const BaseUrl = Schema.String.check(
+  Schema.makeFilter((text: string) => {
+    const url = URL.parse(text.replaceAll("{region}", "region"))
+    if (url === null || !(url.protocol === "http:" || url.protocol === "https:")) return "an http or https URL"
+    if (url.username !== "" || url.password !== "") return "a URL without credentials: use `key`"
+    return url.search === "" && url.hash === "" ? undefined : "a URL without query and fragment"
+  })
+)
+
+export const ProviderSpec = Schema.Struct({
+  dialect: Schema.Literals(providerKinds),
+  /** Where the provider answers; the registry's address where absent. `{region}` in it stands for the region of the target. */
+  baseUrl: Schema.optionalKey(BaseUrl),
+  key: Schema.optionalKey(Secret),
+  /** Where it serves, unless a target says otherwise. */
+  region: Schema.optionalKey(Region),
+  /** Whether callers may ask for models that are not declared as targets, as `provider/model`. */
+  open: optional(Schema.Boolean, false),
+  /** Models that the built-in mock server answers for at `baseUrl`, which is then a loopback address. */
+  mock: Schema.optionalKey(Schema.Record(Schema.NonEmptyString, MockModel))
+})
+export type ProviderSpec = typeof ProviderSpec.Type
+
+/** What a target can do, as far as its policy says. */
+export const CapabilitiesSpec = Schema.Struct({
+  /** Tokens of input and output together. */
+  contextWindow: Schema.optionalKey(PositiveInt),
+  vision: Schema.optionalKey(Schema.Boolean),
+  audio: Schema.optionalKey(Schema.Boolean),
+  files: Schema.optionalKey(Schema.Boolean),
+  tools: Schema.optionalKey(Schema.Boolean),
+  structuredOutput: Schema.optionalKey(Schema.Boolean),
+  reasoning: Schema.optionalKey(Schema.Boolean)
+})
+
+export const TargetSpec = Schema.Struct({
+  provider: Schema.String,
+  /** The provider's own name for the model. */
+  model: Schema.NonEmptyString,
+  /** The provider's name for what serves the model, where it has one of its own. */
+  deployment: Schema.optionalKey(Schema.NonEmptyString),
+  region: Schema.optionalKey(Region),
+  /** What guards may speak of. */
+  tags: optional(Schema.Array(Name), []),
+  /** What the model can do; what is not said here is looked up, and else unknown. */
+  capabilities: optional(CapabilitiesSpec, {}),
+  /** Dollars for a million tokens, to six decimals: what is finer than a pico-dollar a token would be lost. Cached input costs as much as other input unless said. */
+  price: Schema.optionalKey(
+    Schema.Struct({
+      input: Price,
+      output: Price,
+      cacheRead: Schema.optionalKey(Price),
+      cacheWrite: Schema.optionalKey(Price)
+    })
+  ),
+  /** The most tokens that an answer may have. */
+  maxOutputTokens: Schema.optionalKey(PositiveInt),
+  /** The most tokens that the provider adds to a request of its own (tool instructions, templates), for reservations. */
+  addedTokens: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  /** The most tokens that one image, recording or file counts, for reservations. */
+  mediaTokens: Schema.optionalKey(
+    Schema.Struct({
+      image: Schema.optionalKey(PositiveInt),
+      audio: Schema.optionalKey(PositiveInt),
+      file: Schema.optionalKey(PositiveInt)
+    })
+  )
+})
+export type TargetSpec = typeof TargetSpec.Type
+
+/** What a provider is to the model: its maker, a cloud that serves it under a contract of its own, a host of others' models, a router to such hosts, or the policy's own. */
+export const VendorClass = Schema.Literals(["maker", "cloud", "host", "router", "own"])
+export type VendorClass = typeof VendorClass.Type
+
+/** What a target can be known to do, as guards and `check` name it. */
+export const Capability = Schema.Literals(["vision", "audio", "files", "tools", "structuredOutput", "reasoning"])
+export type Capability = typeof Capability.Type
+
+/** Targets that routes share, and how one of them is chosen. */
+export const Pool = Schema.Struct({ by: SpreadBy, of: Schema.NonEmptyArray(Member) })
+export type Pool = typeof Pool.Type
