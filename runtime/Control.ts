@@ -10,12 +10,12 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
-import { fallbackApi } from "../src/Apis.ts"
-import { keepsOut } from "../src/Guards.ts"
-import { guardsOf } from "../src/Layers.ts"
-import { refuse } from "../src/GatewayError.ts"
+import { modelsAt, nearestApi } from "../src/Apis.ts"
+import type { Api } from "../src/Call.ts"
+import { type GatewayError, refuse } from "../src/GatewayError.ts"
+import { modelsFor } from "../src/ModelList.ts"
 import type { Pipeline } from "../src/Pipeline.ts"
-import { secretOf } from "./Guard.ts"
+import { queryKeyOf, secretOf } from "./Guard.ts"
 
 export interface ControlOptions {
   readonly pipeline: () => Pipeline
@@ -23,29 +23,28 @@ export interface ControlOptions {
   readonly ready: () => boolean
 }
 
-/** The models that whoever asks may use. */
-const models = ({ compiled, find }: Pipeline, headers: IncomingHttpHeaders) => {
-  const secret = secretOf(headers)
-  const grant = compiled.grants((typeof secret === "object" ? undefined : find(secret)?.class) ?? "")
-  const always = guardsOf(compiled.policy).filter(({ guard }) => guard.when === undefined)
-  const granted = compiled.models
-    .list()
-    .filter(({ target }) => grant(target) === undefined && !always.some(({ guard }) => keepsOut(guard, target).out))
-  return {
-    object: "list",
-    data: [
-      ...compiled.models.mentioned.map((name) => ({ id: name, object: "model", created: 0, owned_by: "turnout" })),
-      ...granted.map(({ name, target }) => ({ id: name, object: "model", created: 0, owned_by: target.provider }))
-    ]
-  }
+/** Whether the control plane answers at `path`. */
+export const isControl = (path: string): boolean =>
+  path === "/healthz" || path === "/readyz" || path === "/metrics" || modelsAt(path, () => undefined) !== undefined
+
+const notThere = (path: string): GatewayError => refuse("not_found", `nothing answers at \`${path.slice(0, 200)}\``)
+
+/** The models that whoever asks may use, or the one that is asked for, in the shape of the client's API. */
+const listed = ({ compiled, find }: Pipeline, url: string, headers: IncomingHttpHeaders): HttpServerResponse.HttpServerResponse => {
+  const query = url.indexOf("?")
+  const path = query === -1 ? url : url.slice(0, query)
+  const secret = secretOf(headers, nearestApi(path).dialect.modelField === undefined ? queryKeyOf(url, query) : undefined)
+  const models = modelsFor(compiled, (typeof secret === "object" ? undefined : find(secret)?.class) ?? "")
+  const at = modelsAt(path, (name) => headers[name] as string | undefined)
+  if (at === undefined) return refused(nearestApi(path), notThere(path))
+  if (at.model === undefined) return HttpServerResponse.jsonUnsafe(at.list.all(models))
+  const found = models.find(({ name }) => name === at.model)
+  if (found !== undefined) return HttpServerResponse.jsonUnsafe(at.list.one(found))
+  return refused(nearestApi(path), refuse("model_not_found", `there is no model \`${at.model.slice(0, 100)}\`, or this key may not use it`))
 }
 
-const notFound = HttpServerResponse.text(
-  fallbackApi.errorBody(
-    refuse("not_found", "nothing answers here; there are POST /v1/chat/completions, GET /v1/models, /healthz, /readyz and /metrics")
-  ),
-  { status: 404, contentType: "application/json" }
-)
+const refused = (api: Api, error: GatewayError) =>
+  HttpServerResponse.text(api.errorBody(error), { status: error.status, contentType: "application/json" })
 
 /** The handler for everything that is no API of the data plane. */
 export const make = ({
@@ -54,8 +53,8 @@ export const make = ({
 }: ControlOptions): Effect.Effect<(request: IncomingMessage, response: ServerResponse) => void, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
-    const list = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) =>
-      HttpServerResponse.jsonUnsafe(models(pipeline(), headers as IncomingHttpHeaders))
+    const list = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers, url }) =>
+      listed(pipeline(), url, headers as IncomingHttpHeaders)
     )
     const routes = Layer.mergeAll(
       HttpRouter.add("GET", "/healthz", HttpServerResponse.text("ok\n")),
@@ -64,9 +63,7 @@ export const make = ({
         "/readyz",
         Effect.sync(() => (ready() ? HttpServerResponse.text("ready\n") : HttpServerResponse.text("draining\n", { status: 503 })))
       ),
-      HttpRouter.add("GET", "/v1/models", list),
-      HttpRouter.add("GET", "/openai/v1/models", list),
-      HttpRouter.add("*", "/*", notFound),
+      HttpRouter.add("GET", "/*", list),
       PrometheusMetrics.layerHttp()
     )
     const app = yield* HttpRouter.toHttpEffect(routes)

@@ -4,9 +4,15 @@
  * This is a policy like any other, and is printed as one, so that it can be saved and grown.
  */
 import type { PolicyEncoded, ProviderSpec } from "../src/Policy.ts"
-import { type Provider, providerKinds, providers } from "../src/Providers.ts"
+import { keyedKinds, type Provider, type ProviderKind, providerKinds, providers } from "../src/Providers.ts"
 
 type Environment = Readonly<Record<string, string | undefined>>
+
+/** Whether a key is all that a kind of provider needs, an address apart that the environment may hold too. */
+const isReached = (kind: ProviderKind, environment: Environment): boolean => {
+  const { baseUrl, env }: Provider = providers[kind]
+  return keyedKinds.includes(kind) || (baseUrl === undefined && Boolean(environment[`${env}_BASE_URL`]))
+}
 
 /** The policy that `environment` amounts to; undefined where it holds no provider's key. */
 export const policyFrom = (environment: Environment): PolicyEncoded | undefined => {
@@ -14,7 +20,7 @@ export const policyFrom = (environment: Environment): PolicyEncoded | undefined 
   for (const kind of providerKinds) {
     const provider: Provider = providers[kind]
     const [key, url] = [`${provider.env}_API_KEY`, `${provider.env}_BASE_URL`]
-    if (!environment[key]) continue
+    if (!environment[key] || !isReached(kind, environment)) continue
     found[kind] = {
       dialect: kind,
       key: { env: key },
@@ -32,7 +38,7 @@ const baseUrl = ({ sdkPath = "" }: Provider, url: string): string => {
 }
 
 /** The environment variables that were looked for. */
-export const lookedFor = (): ReadonlyArray<string> => providerKinds.map((kind) => `${providers[kind].env}_API_KEY`)
+export const lookedFor = (): ReadonlyArray<string> => keyedKinds.map((kind) => `${providers[kind].env}_API_KEY`)
 
 /** The policy's source, as a file that can be saved and served. */
 export const sourceOf = (policy: PolicyEncoded): string => {

@@ -62,26 +62,34 @@ export const checkBody = (headers: IncomingHttpHeaders, maxBodyBytes: number): G
 
 export const tooLarge = (maxBodyBytes: number): GatewayError => refuse("body_too_large", `the body is larger than ${maxBodyBytes} bytes`)
 
+const conflicting = refuse("conflicting_keys", "the request carries two keys that differ: send one")
+
 /** The headers in which SDKs send a key, each without its scheme. */
 const keyHeaders = ["x-turnout-key", "x-bf-vk", "x-api-key", "x-goog-api-key", "api-key"] as const
 
-/** The one secret that a request carries; two that differ are refused, because either could be the one that was meant. */
-export const secretOf = (headers: IncomingHttpHeaders): string | undefined | GatewayError => {
-  let secret: string | undefined
+/** The one secret that a request carries, in a header or where `inQuery` found one; two that differ are refused, because either could be the one that was meant. */
+export const secretOf = (headers: IncomingHttpHeaders, inQuery?: string): string | undefined | GatewayError => {
+  let secret = inQuery === "" ? undefined : inQuery
   const { authorization } = headers
   if (authorization !== undefined) {
-    if (authorization.startsWith("Bearer ")) secret = authorization.slice(7).trim() || undefined
-    else secret = /^Bearer\s+(.+)$/i.exec(authorization)?.[1]
+    const bearer = authorization.startsWith("Bearer ") ? authorization.slice(7).trim() : (/^Bearer\s+(.+)$/i.exec(authorization)?.[1] ?? "")
+    if (bearer !== "") {
+      if (secret !== undefined && secret !== bearer) return conflicting
+      secret = bearer
+    }
   }
   for (const name of keyHeaders) {
     const value = headers[name]
     if (value === undefined || value === "") continue
-    if (typeof value !== "string" || (secret !== undefined && secret !== value))
-      return refuse("conflicting_keys", "the request carries two keys that differ: send one")
+    if (typeof value !== "string" || (secret !== undefined && secret !== value)) return conflicting
     secret = value
   }
   return secret
 }
+
+/** The key in an address, which clients of an API whose addresses name models may put there. `query` is where its query begins, -1 for none. */
+export const queryKeyOf = (url: string, query: number): string | undefined =>
+  query === -1 ? undefined : (new URLSearchParams(url.slice(query)).get("key") ?? undefined)
 
 const usable = /^[\x21-\x7e]{1,128}$/
 
@@ -102,10 +110,11 @@ export const checkControl = (
   path: string,
   headers: IncomingHttpHeaders,
   peer: string | undefined,
-  find: (secret: string | undefined) => object | undefined
+  find: (secret: string | undefined) => object | undefined,
+  inQuery?: string
 ): GatewayError | undefined => {
   if (open.has(path) || (path === "/metrics" && peer !== undefined && isLoopback(peer))) return undefined
-  const secret = secretOf(headers)
+  const secret = secretOf(headers, inQuery)
   if (typeof secret === "object") return secret
   return find(secret) === undefined ? (secret === undefined ? missingKey : unknownKey) : undefined
 }

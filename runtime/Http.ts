@@ -11,14 +11,15 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
-import { apis, fallbackApi } from "../src/Apis.ts"
+import { type Addressed, apiAt, fallbackApi, nearestApi } from "../src/Apis.ts"
 import type { Api, Incoming } from "../src/Call.ts"
 import { type GatewayError, missingKey, refuse, unknownKey } from "../src/GatewayError.ts"
 import type { Pipeline } from "../src/Pipeline.ts"
 import type { Reply } from "../src/Reply.ts"
 import { concat } from "../src/Sse.ts"
 import { readUtf8 } from "./Bytes.ts"
-import { checkBody, checkControl, checkOrigin, requestIdOf, secretOf, tooLarge } from "./Guard.ts"
+import { isControl } from "./Control.ts"
+import { checkBody, checkControl, checkOrigin, queryKeyOf, requestIdOf, secretOf, tooLarge } from "./Guard.ts"
 
 export interface HttpOptions {
   readonly maxBodyBytes: number
@@ -79,6 +80,9 @@ const fork = Effect.runForkWith(Context.make(Logger.LogToStderr, true) as Contex
 
 const stopping = refuse("shutting_down", "the gateway is shutting down", { retryAfterMillis: 1_000 })
 
+const notFound = (path: string): GatewayError =>
+  refuse("not_found", `nothing answers at \`${path.slice(0, 200)}\`; GET /v1/models lists the models, and the README the addresses`)
+
 const isError = (value: string | GatewayError | undefined): value is GatewayError => typeof value === "object"
 
 /** Ids of calls whose callers name none: unique among processes by their beginning, within one by counting. A random one each would cost ten times as much. */
@@ -117,7 +121,13 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
     request.resume()
   }
 
-  const start = (request: IncomingMessage, response: ServerResponse, api: Api, secret: string | undefined, bytes: Uint8Array): void => {
+  const start = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    { api, model }: Addressed,
+    secret: string | undefined,
+    bytes: Uint8Array
+  ): void => {
     const { headers } = request
     const incoming: Incoming = {
       id: requestIdOf(headers) ?? newId(),
@@ -131,7 +141,8 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
             const value = headers[name]
             return value === undefined ? null : typeof value === "string" ? value : value.join(", ")
           },
-          readUtf8
+          readUtf8,
+          model
         )
     }
     const fiber = fork(gateway.pipeline().run(incoming))
@@ -148,19 +159,33 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     const url = request.url ?? "/"
     const query = url.indexOf("?")
-    const api = apis.get(query === -1 ? url : url.slice(0, query))
+    const path = query === -1 ? url : url.slice(0, query)
+    const addressed = apiAt(path, query === -1 ? "" : url.slice(query))
+    const api = addressed?.api
     // Without keys, requests of other hosts and pages are refused.
     const foreign = gateway.pipeline().keyed ? undefined : checkOrigin(request.headers)
     if (foreign !== undefined) {
-      turnAway(request, response, api ?? fallbackApi, foreign)
+      turnAway(request, response, api ?? nearestApi(path), foreign)
       return
     }
-    if (api === undefined) {
+    if (addressed === undefined || api === undefined) {
       const pipeline = gateway.pipeline()
-      const path = query === -1 ? url : url.slice(0, query)
-      const refusal = pipeline.keyed ? checkControl(path, request.headers, request.socket.remoteAddress, pipeline.find) : undefined
-      if (refusal === undefined) gateway.control(request, response)
-      else turnAway(request, response, fallbackApi, refusal)
+      const nearest = nearestApi(path)
+      const inQuery = nearest.dialect.modelField === undefined ? queryKeyOf(url, query) : undefined
+      const refusal = pipeline.keyed
+        ? checkControl(path, request.headers, request.socket.remoteAddress, pipeline.find, inQuery)
+        : undefined
+      if (refusal !== undefined) turnAway(request, response, nearest, refusal)
+      else if (!isControl(path)) turnAway(request, response, nearest, notFound(path))
+      else if (request.method !== "GET" && request.method !== "HEAD") {
+        response.setHeader("allow", "GET")
+        turnAway(
+          request,
+          response,
+          nearestApi(path),
+          refuse("method_not_allowed", `${request.method} is not taken here: it can only be read`)
+        )
+      } else gateway.control(request, response)
       return
     }
     if (request.method !== "POST") {
@@ -168,12 +193,12 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
       turnAway(request, response, api, refuse("method_not_allowed", `${request.method} is not taken here: POST a request`))
       return
     }
-    const refused = draining ? stopping : checkBody(request.headers, options.maxBodyBytes)
+    const refused = draining ? stopping : (addressed.refusal ?? checkBody(request.headers, options.maxBodyBytes))
     if (refused !== undefined) {
       turnAway(request, response, api, refused)
       return
     }
-    const secret = secretOf(request.headers)
+    const secret = secretOf(request.headers, addressed.model === undefined ? undefined : queryKeyOf(url, query))
     if (isError(secret)) {
       turnAway(request, response, api, secret)
       return
@@ -199,7 +224,7 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
     const end = (): void => {
       arriving.delete(request)
       if (over) turnAway(request, response, api, stopping)
-      else start(request, response, api, secret, concat(chunks))
+      else start(request, response, addressed, secret, concat(chunks))
       rest()
     }
     arriving.add(request)

@@ -10,8 +10,10 @@ import { Keys } from "../src/Keys.ts"
 import { Ledger } from "../src/Ledger.ts"
 import type { Secret } from "../src/Policy.ts"
 import { readUtf8 } from "./Bytes.ts"
+import * as Fetch from "./Fetch.ts"
 import * as LedgerFile from "./LedgerFile.ts"
 import * as AccessLog from "./AccessLog.ts"
+import * as Tokens from "./Tokens.ts"
 import * as Upstream from "./Upstream.ts"
 
 export interface Settings {
@@ -31,7 +33,7 @@ export const defaults = { ...Exchange.defaults, stallMillis: 60_000 }
 
 export const live = (settings: Settings) =>
   Layer.mergeAll(
-    Exchange.layer({ ...settings, readUtf8 }).pipe(Layer.provide(Upstream.layer)),
+    Exchange.layer({ ...settings, readUtf8 }).pipe(Layer.provide(Layer.mergeAll(Upstream.layer, Fetch.layer(), Tokens.layer(settings)))),
     Health.layer(),
     Keys.layer(settings.secretOf, (text) => hash("sha256", text)),
     Ledger.layer.pipe(Layer.provide(LedgerFile.layer({ file: join(settings.data, "ledger.sqlite"), tell: settings.tell }))),

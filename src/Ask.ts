@@ -2,7 +2,11 @@
  * What routing needs to know of a request, whatever dialect it is written in. A caller's dialect implements it over its parsed body; each answer is computed
  * only if a policy's facts or a reservation ask for it.
  */
+import type { Operation } from "./Dialect.ts"
+
 export interface Ask {
+  /** An answer, vectors, or a count of tokens. */
+  readonly operation: Operation
   /** The model that the caller names. */
   readonly model: string
   readonly stream: boolean

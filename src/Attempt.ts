@@ -14,6 +14,7 @@ import type { Call } from "./Call.ts"
 import type { Usage } from "./Conversation.ts"
 import type { Loss } from "./Dialect.ts"
 import type { Failure } from "./Failure.ts"
+import type { GatewayError } from "./GatewayError.ts"
 import type { Target } from "./Target.ts"
 
 export interface Limits {
@@ -46,5 +47,10 @@ export class Attempt extends Context.Service<
   Attempt,
   {
     readonly run: (call: Call, target: Target, limits: Limits) => Effect.Effect<Outcome>
+    /**
+     * Why what is asked cannot be put to `target` at all, or only with a loss that its route forbids: asked before anything is held or sent. Undefined where nothing stands in the
+     * way; absent where nothing ever does.
+     */
+    readonly obstacle?: (call: Call, target: Target) => GatewayError | undefined
   }
 >()("turnout/Attempt") {}

@@ -8,7 +8,7 @@
 import type { KeySecret, PolicyEncoded, Secret, Usd } from "./Policy.ts"
 import type { Naming } from "./authoring/Names.ts"
 import { plain } from "./authoring/Plain.ts"
-import type { Guard, PolicySource, Route, WithGuards } from "./authoring/Types.ts"
+import type { Auth, EntraAuth, GoogleAuth, Guard, PolicySource, Route, WithGuards } from "./authoring/Types.ts"
 import { wordsFor } from "./authoring/Words.ts"
 
 export { guards, organisation, routes, sections, under } from "./authoring/Composition.ts"
@@ -48,12 +48,15 @@ export type {
 } from "./authoring/Strategies.ts"
 export type {
   Accepted,
+  Auth,
   Budget,
   Capabilities,
   Checked,
   CheckedGuards,
   Class,
   EffortLimits,
+  EntraAuth,
+  GoogleAuth,
   Guard,
   Key,
   Layer,
@@ -85,6 +88,14 @@ export const env = (name: string): Secret => {
   // The text is not repeated: it may be the secret itself.
   throw new TypeError("`env(…)`: expected the name of an environment variable, such as `OPENAI_API_KEY`, and not the secret")
 }
+
+/** Tokens of Microsoft Entra ID, for an application that signs in with a secret of its own. */
+export const entra = ({ authority, client, scope, secret, tenant }: EntraAuth): Auth => ({
+  entra: { tenant, client, secret, ...(scope === undefined ? {} : { scope }), ...(authority === undefined ? {} : { authority }) }
+})
+
+/** Tokens of Google Cloud: by a service account's JSON in the environment, else by what the machine itself has (application default credentials). */
+export const google = ({ credentials }: GoogleAuth = {}): Auth => ({ google: credentials === undefined ? {} : { credentials } })
 
 /** A key's secret that is nowhere: only its SHA-256 is known, in hexadecimal (`printf %s "$SECRET" | sha256sum`). */
 export const sha256 = (hash: string): KeySecret => {

@@ -114,12 +114,26 @@ export const longestAnswer = (ask: Ask, target: Pick<Target, "maxOutputTokens">)
   return asked === undefined ? target.maxOutputTokens : Math.min(asked, target.maxOutputTokens ?? asked)
 }
 
+const nothing: Bound = {
+  _tag: "Bound",
+  nanoDollars: 0,
+  textTokens: 0,
+  mediaTokens: 0,
+  addedTokens: 0,
+  inputPrice: 0,
+  choices: 1,
+  outputTokens: 0,
+  outputPrice: 0
+}
+
 /** The most that `ask` can cost on `target`. */
 export const boundOf = (ask: Ask, target: Target): Bound | Unbounded => {
   const { name, price } = target
   if (price === undefined) {
     return unbounded("unpriced_model", `the price of \`${name}\` is not known: expected its target to declare a \`price\``)
   }
+  // Providers count tokens for nothing.
+  if (ask.operation === "count") return nothing
   const extras = ask.extras()
   if (extras.length > 0) {
     return unbounded(
@@ -134,7 +148,7 @@ export const boundOf = (ask: Ask, target: Target): Bound | Unbounded => {
       `how many tokens ${named[media]} may count on \`${name}\` is not known: expected its target to declare \`mediaTokens.${media}\``
     )
   }
-  const outputTokens = longestAnswer(ask, target)
+  const outputTokens = ask.operation === "embed" ? 0 : longestAnswer(ask, target)
   if (outputTokens === undefined) {
     return unbounded(
       "unbounded_request",

@@ -8,7 +8,7 @@ import type { Bound } from "./Bound.ts"
 import type { Compiled } from "./Compile.ts"
 import type { Usage } from "./Conversation.ts"
 import { type Decision, summary } from "./Decision.ts"
-import type { CallerDialect, Loss } from "./Dialect.ts"
+import type { CallerDialect, Loss, Operation } from "./Dialect.ts"
 import type { Facts, FactSource } from "./Facts.ts"
 import type { Failure } from "./Failure.ts"
 import type { GatewayError } from "./GatewayError.ts"
@@ -30,16 +30,18 @@ export interface Parsed {
   readonly bytes: Uint8Array
   /** Where the top-level members lie in them. */
   readonly scan: Scan
+  /** Whether it carries seals of other dialects, which its own provider would refuse: then even a target of the same dialect gets it translated. */
+  readonly sealed: boolean
 }
 
-/** An API that callers speak: its name, and its dialect. */
+/** An API that callers speak: its name, its dialect, and what it asks for. */
 export interface Api {
-  /** As facts and records name it: `chat.completions`. */
+  /** As facts and records name it: `chat.completions`, `embeddings`. */
   readonly name: string
-  /** Targets that speak the same take the bytes as they are. */
-  readonly speaks: Target["speaks"]
+  readonly operation: Operation
   readonly dialect: CallerDialect
-  readonly parse: (bytes: Uint8Array, header: (name: string) => string | null, read?: ReadUtf8) => Parsed | GatewayError
+  /** `model` is what the address names, where it does. */
+  readonly parse: (bytes: Uint8Array, header: (name: string) => string | null, read?: ReadUtf8, model?: string) => Parsed | GatewayError
   /** The body of an error answer. */
   readonly errorBody: (error: GatewayError) => string
   /** A stream's last words after its commit, framed as its dialect frames an error. */
@@ -98,6 +100,7 @@ export interface Rejected {
     | "grant"
     | "guard"
     | "capability"
+    | "translation"
     | "unknown-model"
     | "ambiguous-model"
   readonly error: GatewayError

@@ -10,13 +10,40 @@
  * text, since parsing and printing them again would corrupt large integers.
  */
 import type { Failure } from "./Failure.ts"
+import type { DialectName } from "./Providers.ts"
 
 /** Where the bytes of an image or a file are. */
 export type Source =
-  | { readonly _tag: "Url"; readonly url: string }
+  /** `mediaType` where the caller says it; some dialects demand it. */
+  | { readonly _tag: "Url"; readonly url: string; readonly mediaType?: string }
   | { readonly _tag: "Base64"; readonly mediaType: string; readonly data: string }
+  /** A plain text that is given as a document. */
+  | { readonly _tag: "Plain"; readonly text: string }
   /** A file uploaded to the caller's provider beforehand; no other provider can read it. */
-  | { readonly _tag: "Uploaded"; readonly id: string }
+  | { readonly _tag: "Uploaded"; readonly id: string; readonly mediaType?: string }
+
+/** What a provider signs a part with, so that it recognises it as its own when it comes back. */
+export interface Seal {
+  /** The dialect whose providers can read it; `providers/seal.ts` carries it through the others. */
+  readonly dialect: DialectName
+  /** Opaque; never parsed. */
+  readonly data: string
+  /** The provider's id of what is sealed, where it wants that back too. */
+  readonly id?: string
+}
+
+/** A source that a provider names for a text. */
+export interface Citation {
+  readonly url?: string
+  readonly title?: string
+  /** What of the source is cited. */
+  readonly quote?: string
+  /** The cited stretch of the part's text, in UTF-16 code units; absent for the whole part. */
+  readonly start?: number
+  readonly end?: number
+  /** As its provider wrote it, for callers of the same dialect. */
+  readonly value: unknown
+}
 
 /** A wish that the prompt up to here be cached; it changes the bill, never the answer. */
 export interface CacheHint {
@@ -24,94 +51,102 @@ export interface CacheHint {
   readonly ttl?: string
 }
 
+/** What every part may say of its place. */
+export interface Placed {
+  /** The caller's field: `messages[2].content[0]`. Present in requests, absent in answers. */
+  readonly at?: string
+  /** The id of the item that it lies in, where a dialect has items that hold parts. Neighbours of one id lie in one item. */
+  readonly item?: string
+}
+
 /** Plain text. */
-export interface Text {
+export interface Text extends Placed {
   readonly _tag: "Text"
   readonly text: string
-  /** Sources that the provider cites for this text, as it wrote them. */
-  readonly citations?: ReadonlyArray<unknown>
+  readonly citations?: ReadonlyArray<Citation>
+  readonly seal?: Seal
   readonly cache?: CacheHint
-  /** The caller's field: `messages[2].content[0]`. Present in requests, absent in answers, here and in every other part. */
-  readonly at?: string
 }
 
 /** A picture. */
-export interface Image {
+export interface Image extends Placed {
   readonly _tag: "Image"
   readonly source: Source
   /** How closely to look: `auto`, `low`, `high`, `original`. */
   readonly detail?: string
   readonly cache?: CacheHint
-  readonly at?: string
 }
 
-/** A document. */
-export interface File {
+/** A document, a video, or anything else by its media type. */
+export interface File extends Placed {
   readonly _tag: "File"
   readonly source: Source
   readonly name?: string
+  /** The answer should cite it. */
+  readonly cite?: boolean
   readonly cache?: CacheHint
-  readonly at?: string
 }
 
 /** Sound, base64; `format` is the short name (`wav`, `mp3`). */
-export interface Audio {
+export interface Audio extends Placed {
   readonly _tag: "Audio"
   readonly format: string
   readonly data: string
-  readonly at?: string
 }
 
 /** The model asks for a tool to be run. */
-export interface ToolCall {
+export interface ToolCall extends Placed {
   readonly _tag: "ToolCall"
+  /** Empty where the provider gives none: the encoder of an answer then makes one. */
   readonly id: string
   readonly name: string
   /** JSON text, exactly as the model wrote it; it need not be valid. */
   readonly arguments: string
+  readonly seal?: Seal
   readonly cache?: CacheHint
-  readonly at?: string
 }
 
 /** What running the tool gave. */
-export interface ToolResult {
+export interface ToolResult extends Placed {
   readonly _tag: "ToolResult"
   readonly callId: string
+  /** The tool's name, where the caller's dialect says it here; else that of the call with this id. */
+  readonly name?: string
   readonly parts: ReadonlyArray<Part>
+  /** The result as an object, where the caller's dialect exchanges objects; `parts` says the same as text. */
+  readonly object?: Readonly<Record<string, unknown>>
   readonly isError?: boolean
   readonly cache?: CacheHint
-  readonly at?: string
 }
 
-/** The model's thinking. With `signature` the provider recognises it as its own when it comes back. */
-export interface Reasoning {
+/** The model's thinking, or a summary of it. */
+export interface Reasoning extends Placed {
   readonly _tag: "Reasoning"
   readonly text: string
-  readonly signature?: string
-  readonly at?: string
+  readonly seal?: Seal
 }
 
-/** Thinking that only the provider can read. */
-export interface SealedReasoning {
+/**
+ * Thinking that only the provider can read. In a dialect that has no place for the seal of a text or a tool call, that seal goes before its part as one of
+ * these; an encoder whose dialect has the place gives it to the part that follows.
+ */
+export interface SealedReasoning extends Placed {
   readonly _tag: "SealedReasoning"
-  readonly data: string
-  readonly at?: string
+  readonly seal: Seal
 }
 
 /** The model declines. */
-export interface Refusal {
+export interface Refusal extends Placed {
   readonly _tag: "Refusal"
   readonly text: string
-  readonly at?: string
 }
 
 /** A part of the other side's dialect that the model has no place for, named so that its loss can be reported. */
-export interface Foreign {
+export interface Foreign extends Placed {
   readonly _tag: "Foreign"
   /** The dialect's own name for it: `server_tool_use`, `video_url`. */
   readonly type: string
   readonly value: unknown
-  readonly at?: string
 }
 
 export type Part = Text | Image | File | Audio | ToolCall | ToolResult | Reasoning | SealedReasoning | Refusal | Foreign
@@ -181,18 +216,29 @@ export type Format =
       readonly at?: string
     }
 
-/** How much to think before answering: a word of the caller's, or a number of tokens. */
-export type Thinking = { readonly _tag: "Effort"; readonly effort: Effort } | { readonly _tag: "Budget"; readonly tokens: number }
+/** How much to think before answering: a word of the caller's, a number of tokens, or as much as the model likes. */
+export type Thinking = (
+  | { readonly _tag: "Effort"; readonly effort: Effort }
+  | { readonly _tag: "Budget"; readonly tokens: number }
+  | { readonly _tag: "Auto" }
+) & {
+  /** Whether the caller wants to read the thoughts, in its dialect's word where it has several (`auto`, `concise`, `detailed`, `summarized`); absent where it does not say. */
+  readonly show?: boolean | string
+}
 
 export type Effort = "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max"
 
-/** A field of the caller's dialect that the model has no place for. */
+/**
+ * A field of one dialect that the model has no place for, by its path there: `service_tier`, `messages[2].foo`, or a whole entry of a list, `tools[1]`. Where the other
+ * side speaks the same dialect it is put back at that path (`restore` in `providers/extras.ts`).
+ */
 export interface Extra {
-  /** The caller's path. A top-level field is a bare name, and a target of the caller's own dialect gets it back. */
   readonly field: string
   readonly value: unknown
   /** Whether leaving it out could change the answer or how it is served: if so, its absence is a loss. */
   readonly matters: boolean
+  /** Without it the request would be another one (a conversation that the provider keeps): a target that cannot be sent it is not sent the rest. */
+  readonly needed?: boolean
   /** Why it matters, when the field name alone does not say. */
   readonly reason?: string
 }
@@ -217,8 +263,8 @@ export type Setting =
 
 /** One request. */
 export interface Conversation {
-  /** The caller's dialect: `openai`. */
-  readonly dialect: string
+  /** The caller's dialect. */
+  readonly dialect: DialectName
   /** The model as the caller named it; the target decides which one is sent. */
   readonly model: string
   readonly system: ReadonlyArray<Instruction>
@@ -277,31 +323,49 @@ export type StopReason =
 
 /** One whole answer. */
 export interface Answer {
+  /** The provider's dialect. */
+  readonly dialect: DialectName
   readonly id?: string
   /** The model as the provider names it. */
   readonly model?: string
   readonly parts: ReadonlyArray<Part>
   readonly stop: StopReason
+  /** The stop sequence that was met, where the provider says it. */
+  readonly stopSequence?: string
   readonly usage?: Usage
-  /** Things beside the parts that another dialect cannot show; `field` is the provider's path. */
+  /** What the parts have no place for; `field` is the provider's path. */
   readonly extras: ReadonlyArray<Extra>
 }
 
-/** One step of a streamed answer. `Failed` and `End` are last, and exactly one of them occurs. */
+/**
+ * One step of a streamed answer. `Failed` and `End` are last, and exactly one of them occurs.
+ *
+ * A delta of another kind ends the part under way; `PartEnd` ends it where the next delta is of the same kind. Tool calls may be interleaved, so each is
+ * ended by its index.
+ */
 export type StreamEvent =
   | { readonly _tag: "Start"; readonly id?: string; readonly model?: string }
+  /** What follows lies in an item of this id. */
+  | { readonly _tag: "Item"; readonly id: string }
   | { readonly _tag: "TextDelta"; readonly text: string }
+  /** A source of the text under way. */
+  | { readonly _tag: "Cited"; readonly citation: Citation }
   | { readonly _tag: "ReasoningDelta"; readonly text: string }
-  /** Closes a run of `ReasoningDelta`. */
-  | { readonly _tag: "ReasoningSignature"; readonly signature: string }
-  | { readonly _tag: "SealedReasoning"; readonly data: string }
+  /** Signs the reasoning or the text under way, and ends it. */
+  | { readonly _tag: "Sealed"; readonly seal: Seal }
+  | { readonly _tag: "SealedReasoning"; readonly seal: Seal }
   | { readonly _tag: "RefusalDelta"; readonly text: string }
-  /** `index` counts the calls of this answer from 0. */
-  | { readonly _tag: "ToolCallStart"; readonly index: number; readonly id: string; readonly name: string }
+  | { readonly _tag: "PartEnd" }
+  /** `index` counts the calls of this answer from 0; `id` is empty where the provider gives none. */
+  | { readonly _tag: "ToolCallStart"; readonly index: number; readonly id: string; readonly name: string; readonly seal?: Seal }
   | { readonly _tag: "ToolCallDelta"; readonly index: number; readonly arguments: string }
-  /** Something that the model has no place for; `field` is the provider's path. */
-  | { readonly _tag: "Lost"; readonly field: string; readonly reason: string }
-  | { readonly _tag: "Stop"; readonly reason: StopReason }
+  /** The arguments are whole; each call that has started ends once, at the latest before `Stop`. */
+  | { readonly _tag: "ToolCallEnd"; readonly index: number }
+  /** A part that comes in one piece. */
+  | { readonly _tag: "Whole"; readonly part: Image | File | Audio | Foreign }
+  /** Something beside the parts; where it matters to a caller of another dialect it is a loss, which whoever drives the stream reports. */
+  | { readonly _tag: "Extra"; readonly extra: Extra }
+  | { readonly _tag: "Stop"; readonly reason: StopReason; readonly sequence?: string }
   /** The whole answer's totals, told when they are known; should a second come, it replaces the first. */
   | { readonly _tag: "Usage"; readonly usage: Usage }
   | { readonly _tag: "End" }

@@ -28,6 +28,7 @@ export interface WorstCase {
 
 /** A request of so many tokens of text, for which nobody has said how long its answer may be. */
 export const askOfTokens = (tokens: number, maxOutputTokens: number | null = null): Ask => ({
+  operation: "generate",
   model: "",
   stream: false,
   inputBytes: () => tokens,

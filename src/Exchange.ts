@@ -16,15 +16,17 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import { Attempt, type Limits as Bounds, type Outcome } from "./Attempt.ts"
 import { type Call, decisionHeaders, lossHeader } from "./Call.ts"
-import type { Usage } from "./Conversation.ts"
-import type { Loss } from "./Dialect.ts"
-import { encoderOf, type Ready } from "./exchange/encode.ts"
+import type { Source, Usage } from "./Conversation.ts"
+import type { Dialect, Loss } from "./Dialect.ts"
+import { encoderOf, type Fetching, type Impossible, type Ready } from "./exchange/encode.ts"
 import { relayOf, type Relay, type Transfer } from "./exchange/relay.ts"
 import type { Failure } from "./Failure.ts"
 import { failed } from "./GatewayError.ts"
-import type { Secret } from "./Policy.ts"
+import { Fetch } from "./Fetch.ts"
+import { type Auth, type Secret, toMillis } from "./Policy.ts"
 import type { Target } from "./Target.ts"
 import { type ReadUtf8, readUtf8 } from "./Text.ts"
+import { Tokens } from "./Tokens.ts"
 import { Upstream, type UpstreamCall, type UpstreamFailure, type UpstreamHeaders, type UpstreamSink } from "./Upstream.ts"
 
 export interface ExchangeOptions {
@@ -59,6 +61,8 @@ const late = (message: string): Failure => ({ class: "timeout", message })
 class OpenTransfer implements Transfer, UpstreamSink {
   readonly call: Call
   readonly target: Target
+  readonly dialect: Dialect
+  readonly forwards: boolean
   readonly maxAnswerBytes: number
   readonly readUtf8: ReadUtf8
   readonly clean: (text: string) => string
@@ -89,7 +93,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
     call: Call,
     target: Target,
     bounds: Bounds,
-    { changed, clean, losses, redact }: Ready,
+    { changed, clean, dialect, forwards, losses, redact }: Ready,
     options: ExchangeOptions,
     now: () => number,
     open: Set<OpenTransfer>,
@@ -97,6 +101,8 @@ class OpenTransfer implements Transfer, UpstreamSink {
   ) {
     this.call = call
     this.target = target
+    this.dialect = dialect
+    this.forwards = forwards
     this.losses = [...losses]
     this.#bounds = bounds
     this.#changed = changed
@@ -264,11 +270,13 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
     Attempt,
     Effect.gen(function* () {
       const upstream = yield* Upstream
+      const fetch = yield* Fetch
+      const tokens = yield* Tokens
       const clock = yield* Clock.Clock
       const now = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
       const open = new Set<OpenTransfer>()
       const busy = Latch.makeUnsafe(false)
-      const encode = encoderOf(options.secretOf)
+      const { encode, obstacle } = encoderOf(options.secretOf)
 
       yield* Effect.forkScoped(
         Effect.forever(
@@ -285,18 +293,78 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
         )
       )
 
+      const send = (call: Call, target: Target, bounds: Bounds, encoded: Ready | Impossible): Effect.Effect<Outcome> => {
+        if (encoded._tag === "Impossible") return notSent(encoded.failure)
+        return Effect.callback<Outcome>((resume) => {
+          const transfer = new OpenTransfer(call, target, bounds, encoded, options, now, open, (outcome) => resume(Effect.succeed(outcome)))
+          transfer.start(upstream.send(encoded.request, transfer))
+          if (open.size > 0) busy.openUnsafe()
+          return Effect.sync(() => transfer.abort())
+        })
+      }
+
+      /** An image that cannot be got is the caller's to mend: leaving it out would answer another question. */
+      const fetchThenSend = (call: Call, target: Target, bounds: Bounds, { encode: finish, urls }: Fetching): Effect.Effect<Outcome> => {
+        // INVARIANT: only a policy that names hosts has anything fetched.
+        const { hosts, maxBytes, timeout } = call.compiled.policy.fetch!
+        const left = Math.min(toMillis(timeout), bounds.commitBy - now())
+        if (left <= 0) return notSent(late("nothing was committed before the deadline"))
+        const fetched = Effect.forEach(
+          urls,
+          ([at, url]) =>
+            Effect.mapBoth(fetch(url, { hosts, maxBytes, timeoutMillis: left }), {
+              onSuccess: (found): readonly [string, Source] => [at, { _tag: "Base64", ...found }],
+              onFailure: (why): Failure => ({ class: "bad-request", message: `\`${at}\` could not be fetched: ${why}`, param: at })
+            }),
+          { concurrency: 4 }
+        )
+        return Effect.matchEffect(fetched, {
+          onSuccess: (sources) => send(call, target, bounds, finish(new Map(sources))),
+          onFailure: notSent
+        })
+      }
+
+      const attempt = (call: Call, target: Target, bounds: Bounds, token?: string): Effect.Effect<Outcome> => {
+        const encoded = encode(call, target, token)
+        return encoded._tag === "Fetching" ? fetchThenSend(call, target, bounds, encoded) : send(call, target, bounds, encoded)
+      }
+
+      /** A token that the provider does not know any more is of no use to the next attempt either. */
+      const attemptWith = (call: Call, target: Target, bounds: Bounds, auth: Auth, token: string): Effect.Effect<Outcome> =>
+        Effect.map(attempt(call, target, bounds, token), (outcome) => {
+          if (outcome.status === 401) tokens.refused(auth, token)
+          return outcome
+        })
+
+      /** A token that has to be got first is waited for no longer than an answer would be. */
+      const waitThenAttempt = (
+        call: Call,
+        target: Target,
+        bounds: Bounds,
+        auth: Auth,
+        token: Effect.Effect<string, Failure>
+      ): Effect.Effect<Outcome> => {
+        const { headersMillis, totalMillis } = call.limits
+        const left = Math.min(headersMillis, totalMillis, bounds.commitBy - now())
+        if (left <= 0) return notSent(late("nothing was committed before the deadline"))
+        const timely = Number.isFinite(left)
+          ? Effect.timeoutOrElse(token, { duration: left, orElse: () => Effect.fail(late("there was no token before the deadline")) })
+          : token
+        return Effect.matchEffect(timely, {
+          onSuccess: (got) => attemptWith(call, target, bounds, auth, got),
+          onFailure: notSent
+        })
+      }
+
       return {
+        obstacle,
         run: (call, target, bounds) => {
-          const encoded = encode(call, target)
-          if (encoded._tag === "Impossible") return notSent(encoded.failure)
-          return Effect.callback<Outcome>((resume) => {
-            const transfer = new OpenTransfer(call, target, bounds, encoded, options, now, open, (outcome) =>
-              resume(Effect.succeed(outcome))
-            )
-            transfer.start(upstream.send(encoded.request, transfer))
-            if (open.size > 0) busy.openUnsafe()
-            return Effect.sync(() => transfer.abort())
-          })
+          const { auth } = target
+          if (auth === undefined) return attempt(call, target, bounds)
+          const token = tokens.of(auth)
+          return typeof token === "string"
+            ? attemptWith(call, target, bounds, auth, token)
+            : waitThenAttempt(call, target, bounds, auth, token)
         }
       }
     })

@@ -47,6 +47,8 @@ const refusals = {
   guard_forbids: [403, "permission"],
   condition_failed: [403, "permission"],
   missing_capability: [422, "invalid-request"],
+  translation_loss: [400, "invalid-request"],
+  untranslatable: [400, "invalid-request"],
   effort_exhausted: [402, "budget"],
   ledger_unavailable: [503, "unavailable"],
   foreign_host: [403, "permission"],

@@ -5,7 +5,7 @@
  * guard's `forbid` or `require`, time zones) is left to `check`, and so is everything between the parts of a policy. Runs in `turnout schema`.
  */
 import * as Schema from "effect/Schema"
-import { Policy, type PolicyEncoded } from "./Policy.ts"
+import { Policy, type PolicyEncoded, type ProviderSpec } from "./Policy.ts"
 
 /** A name and no address: nothing is fetched for it. */
 const id = "urn:turnout:policy:1"
@@ -28,10 +28,27 @@ const descriptions: Readonly<Record<keyof PolicyEncoded, string>> = {
   keys: "The keys of callers. Without any, every caller on this machine is `local`.",
   guards: "What no candidate may be, or must be, whatever route leads to it.",
   commit: "When an answer counts as begun, so that nothing can fail over any more.",
+  translation:
+    "Whether a target of another dialect may be sent a request of which it cannot be told everything: `report` what is left out, or `strict`.",
+  fetch: "From where images and documents may be fetched for targets that take no addresses. Without it nothing is fetched.",
   timeouts: "How long one attempt may take.",
   effort: "How much one call may cost over all its attempts: how many, how long, and in dollars.",
   routes: "In order: the first route whose `when` holds answers the call. The last has none.",
   accept: "Findings of `turnout check` that you have looked at and live with, each with the reason."
+}
+
+/** Of one entry of `providers`, of whose fields names say least. */
+const ofProvider: Readonly<Record<keyof ProviderSpec, string>> = {
+  dialect: "The kind of provider: its address, its APIs, and the header of its key.",
+  baseUrl: "Another address than the usual one. {region} in it stands for the target's region, {project} for `project`.",
+  key: "The variable that holds the credential that is sent.",
+  auth: "How tokens are got, where they are sent instead of a key.",
+  project: "The project that the address names, at Vertex AI.",
+  apiVersion: "A dated version of Azure's API, such as 2024-10-21; without it the undated API is called.",
+  speaks: "The APIs that it is spoken to in, best first; what its kind speaks where absent.",
+  region: "Where it serves, unless a target says otherwise.",
+  open: "Whether callers may ask for models that are no targets, as provider/model.",
+  mock: "Models that `turnout serve` answers for itself, at a loopback address with a port."
 }
 
 type Json = { readonly [key: string]: unknown }
@@ -80,6 +97,25 @@ const plain = (schema: unknown): unknown =>
         )
       )
 
+/** The section `providers` with what its fields are. */
+const providersDescribed = (section: Json): Json => ({
+  ...section,
+  patternProperties: Object.fromEntries(
+    Object.entries(section["patternProperties"] as Readonly<Record<string, Json>>).map(([name, entry]) => [
+      name,
+      {
+        ...entry,
+        properties: Object.fromEntries(
+          Object.entries(entry["properties"] as Readonly<Record<keyof ProviderSpec, Json>>).map(([field, schema]) => [
+            field,
+            { ...schema, description: ofProvider[field as keyof ProviderSpec] }
+          ])
+        )
+      }
+    ])
+  )
+})
+
 /** The schema as JSON. A file may say in `$schema` that it is meant. */
 export const jsonSchema = (): object => {
   const { definitions } = Schema.toJsonSchemaDocument(Policy, { onExcessProperty: "error", generateDescriptions: true })
@@ -87,7 +123,7 @@ export const jsonSchema = (): object => {
   const { properties, ...rest } = plain(policy) as Json
   const described = Object.entries(properties as Readonly<Record<keyof PolicyEncoded, Json>>).map(([name, field]) => [
     name,
-    { ...field, description: descriptions[name as keyof PolicyEncoded] }
+    { ...(name === "providers" ? providersDescribed(field) : field), description: descriptions[name as keyof PolicyEncoded] }
   ])
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",

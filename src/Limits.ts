@@ -6,6 +6,8 @@ import { type Commit, type Policy, type Route, toMillis, toNanoDollars } from ".
 
 export interface Limits {
   readonly commit: Commit
+  /** Whether what a target cannot be told keeps it out. */
+  readonly strict: boolean
   readonly connectMillis: number
   readonly headersMillis: number
   readonly firstTokenMillis: number
@@ -22,13 +24,14 @@ export interface Limits {
 const millis = (limit: string): number => (limit === "none" ? Infinity : toMillis(limit))
 
 export const limitsOf = (
-  policy: Pick<Policy, "commit" | "timeouts" | "effort">,
-  route: Pick<Route, "commit" | "timeouts" | "effort">
+  policy: Pick<Policy, "commit" | "translation" | "timeouts" | "effort">,
+  route: Pick<Route, "commit" | "translation" | "timeouts" | "effort">
 ): Limits => {
   const timeouts = { ...policy.timeouts, ...route.timeouts }
   const { attempts, dollars, time } = { ...policy.effort, ...route.effort }
   return {
     commit: route.commit ?? policy.commit,
+    strict: (route.translation ?? policy.translation) === "strict",
     connectMillis: millis(timeouts.connect),
     headersMillis: millis(timeouts.headers),
     firstTokenMillis: millis(timeouts.firstToken),

@@ -12,7 +12,7 @@ import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js"
 import * as Schema from "effect/Schema"
 import { Budget, Class, Key } from "./policy/callers.ts"
 import { Guard, Layer } from "./policy/guards.ts"
-import { Accepted, Commit, EffortLimits, Route, Timeouts } from "./policy/routes.ts"
+import { Accepted, Commit, EffortLimits, FetchSpec, Route, Timeouts, Translation } from "./policy/routes.ts"
 import { Pool, ProviderSpec, TargetSpec } from "./policy/targets.ts"
 import { credentials, Name, optional, record, Zone } from "./policy/terms.ts"
 
@@ -69,6 +69,8 @@ export const Policy = Schema.Struct({
   keys: optional(record(Key), {}),
   guards: optional(Schema.Array(Guard), []),
   commit: optional(Commit, "first-content"),
+  translation: optional(Translation, "report"),
+  fetch: Schema.optionalKey(FetchSpec),
   timeouts: optional(Timeouts, {}),
   effort: optional(EffortLimits, {}),
   routes: Schema.NonEmptyArray(Route),

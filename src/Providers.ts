@@ -6,10 +6,11 @@
  */
 import type { Dialect } from "./Dialect.ts"
 import type { ModelTable } from "./Models.ts"
-import type { VendorClass } from "./Policy.ts"
+import type { Auth, VendorClass } from "./Policy.ts"
 import { anthropicModels } from "./models/anthropic.ts"
 import { deepseekModels } from "./models/deepseek.ts"
 import { fireworksModels } from "./models/fireworks.ts"
+import { googleModels } from "./models/google.ts"
 import { groqModels } from "./models/groq.ts"
 import { mistralModels } from "./models/mistral.ts"
 import { openaiModels } from "./models/openai.ts"
@@ -17,7 +18,11 @@ import { openrouterModels } from "./models/openrouter.ts"
 import { togetherModels } from "./models/together.ts"
 import { xaiModels } from "./models/xai.ts"
 import { anthropic } from "./providers/anthropic.ts"
+import { azureAddress, azureHosts, azurePath, isAzurePublic } from "./providers/azure.ts"
+import { gemini } from "./providers/gemini.ts"
 import { openai } from "./providers/openai.ts"
+import { responses } from "./providers/responses.ts"
+import { isGlobal, vertex, vertexAddress, vertexBase, vertexHosts } from "./providers/vertex.ts"
 
 /** The most tokens that a provider puts around what a request says, and bills as its input. */
 export interface Added {
@@ -31,13 +36,51 @@ export interface Added {
   readonly format: number
 }
 
+export { type DialectName, dialectNames } from "./Dialect.ts"
+
+/** Whom tokens are got from. */
+export const tokenKinds = { entra: "Microsoft Entra ID", google: "Google Cloud" } as const
+
+/** A target as far as the path of its requests depends on it. */
+export interface Placed {
+  readonly deployment: string
+  /** As the policy says; undefined where it says nothing. */
+  readonly apiVersion: string | undefined
+}
+
 /** A kind of provider. */
 export interface Provider {
-  readonly dialect: Dialect
-  /** Targets of one `speaks` take each other's requests byte for byte. */
-  readonly speaks: "openai" | "anthropic"
-  /** Where it answers unless the policy says otherwise; absent where there is no usual place. */
+  /**
+   * What it speaks at its own address. A caller of one of them is forwarded to it; for any other the first that carries the request whole is taken, or where none does the one
+   * that loses least.
+   */
+  readonly dialects: readonly [Dialect, ...ReadonlyArray<Dialect>]
+  /** What can be expected of a copy of it at another address, unless the policy says more; absent where that is the same. */
+  readonly elsewhere?: readonly [Dialect, ...ReadonlyArray<Dialect>]
+  /** The headers that carry a key or token. Names in lower case. */
+  readonly credential: (secret: string) => Readonly<Record<string, string>>
+  /** How a token is got where a policy may give one for a key, by the tag of `auth`; absent where only keys are taken. Tokens are bearer tokens everywhere. */
+  readonly tokens?: keyof typeof tokenKinds
+  /** What is taken where a policy gives neither a key nor `auth`. */
+  readonly usualAuth?: Auth
+  /** Whether a key is of no use to it, as to a server on one's own machine. */
+  readonly keyless?: boolean
+  /** Whether its API has dated versions. */
+  readonly dated?: boolean
+  /** Where the path of a dialect lies behind the base URL, where that is not directly behind it. */
+  readonly place?: (path: string, target: Placed) => string
+  /** Whether tool calls have ids of their own; absent is yes. */
+  readonly callIds?: boolean
+  /** Where it answers unless the policy says otherwise, with `{region}` and `{project}` where these are parts of it; absent where there is no usual place. */
   readonly baseUrl?: string
+  /** An address of it, for authors who have to say theirs. */
+  readonly example?: string
+  /** The hosts that are its own, where there is more than the one of `baseUrl`. */
+  readonly hosts?: RegExp
+  /** What an address as the policy or `baseUrl` spells it comes to; absent where that is the address. */
+  readonly address?: (baseUrl: string) => string
+  /** Whether what serves a model goes by a name that its account has given it, so that only the policy's `model` says which model that is. */
+  readonly deploys?: boolean
   /** The environment variable in which its key is usually kept; its base URL is looked for in the same name with `_BASE_URL`. */
   readonly env: string
   /** What the provider's own SDK puts behind its base URL, so that the variable's value needs it too. */
@@ -46,15 +89,20 @@ export interface Provider {
   readonly reportsStreamUsage: boolean
   /** The field in which a forwarded request names the most tokens that its answer may have. */
   readonly maxTokensField: "max_completion_tokens" | "max_tokens"
-  /** Its id in the catalog of list prices (`Catalog.ts`). */
+  /** Its id in the catalog of list prices (`Catalog.ts`); absent where it has none. */
   readonly catalog?: string
+  /** At which of its addresses the list prices hold; absent where at all. */
+  readonly listed?: (address: string) => boolean
   readonly adds: Added
   /** What its models are known to do, by their names. */
   readonly models?: ModelTable
-  /** Models that a new policy begins with, a small one and where there is a larger one that too: their prices and limits are known. */
-  readonly starts: readonly [small: string, large?: string]
+  /**
+   * Models that a new policy begins with, a small one and where there is a larger one that too: their prices and limits are known. Absent where none are, or where a key is not
+   * all that it takes to begin.
+   */
+  readonly starts?: readonly [small: string, large?: string]
   /** What it is to the models that it serves. */
-  readonly vendor: Exclude<VendorClass, "own">
+  readonly vendor: VendorClass
   /** The most tokens that an image can count for a model; undefined, or absent for all of them, where no maximum is documented. */
   readonly imageTokens?: (model: string) => number | undefined
 }
@@ -91,37 +139,49 @@ const openaiImages: ReadonlyArray<readonly [RegExp, number]> = [
   [/^(?:gpt-4o|chatgpt-4o|gpt-4\.1|gpt-4\.5|gpt-5(?:-\d|-chat|$)|o1|o3)/, 85 + 8 * 170]
 ]
 
-const compatible = (
-  catalog: string,
-  env: string,
-  starts: Provider["starts"],
-  baseUrl?: string,
-  maxTokensField: Provider["maxTokensField"] = "max_tokens",
-  adds: Added = hostAdds,
-  vendor: Provider["vendor"] = "maker"
-): Provider => ({
-  dialect: openai,
-  speaks: "openai",
+const openaiImageTokens: Provider["imageTokens"] = (model) => openaiImages.find(([models]) => models.test(model))?.[1]
+
+/** A key or token as most APIs take it. */
+export const bearer: Provider["credential"] = (secret) => ({ authorization: `Bearer ${secret}` })
+
+/** An OpenAI-compatible API, with what its documentation says more of it. */
+const compatible = (env: string, baseUrl: string, vendor: VendorClass, more: Partial<Provider> = {}): Provider => ({
+  dialects: [openai],
+  credential: bearer,
   env,
+  baseUrl,
   reportsStreamUsage: true,
-  maxTokensField,
-  catalog,
-  starts,
-  adds,
+  maxTokensField: "max_tokens",
+  adds: hostAdds,
   vendor,
-  ...(baseUrl === undefined ? {} : { baseUrl })
+  ...more
 })
+
+/** What hosts of both of OpenAI's APIs say more. A copy elsewhere is expected to have the older one alone. */
+const both: Partial<Provider> = { dialects: [openai, responses], elsewhere: [openai] }
+
+/** What servers on one's own machine say more. */
+const local: Partial<Provider> = { dialects: [openai, responses], keyless: true }
+
+/** The key of Google's APIs. */
+const googleKey: Provider["credential"] = (key) => ({ "x-goog-api-key": key })
 
 /** Every kind of provider by the name that policies use. */
 export const providers = {
   openai: {
-    ...compatible("openai", "OPENAI", ["gpt-5.4-mini", "gpt-5.4"], "https://api.openai.com/v1", "max_completion_tokens", openaiAdds),
+    ...compatible("OPENAI", "https://api.openai.com/v1", "maker"),
+    dialects: [responses, openai],
+    elsewhere: [openai],
+    maxTokensField: "max_completion_tokens",
+    catalog: "openai",
+    starts: ["gpt-5.4-mini", "gpt-5.4"],
+    adds: openaiAdds,
     models: openaiModels,
-    imageTokens: (model) => openaiImages.find(([models]) => models.test(model))?.[1]
+    imageTokens: openaiImageTokens
   },
   anthropic: {
-    dialect: anthropic,
-    speaks: "anthropic",
+    dialects: [anthropic],
+    credential: (key) => ({ "x-api-key": key }),
     env: "ANTHROPIC",
     baseUrl: "https://api.anthropic.com/v1",
     sdkPath: "/v1",
@@ -135,69 +195,127 @@ export const providers = {
     // The models of the highest resolution; others stop at 1,568 (platform.claude.com, "Vision", "Evaluate image size").
     imageTokens: () => 4_784
   },
+  azure: {
+    dialects: [responses, openai],
+    credential: (key) => ({ "api-key": key }),
+    tokens: "entra",
+    dated: true,
+    place: azurePath,
+    example: "https://RESOURCE.openai.azure.com",
+    hosts: azureHosts,
+    address: azureAddress,
+    deploys: true,
+    env: "AZURE_OPENAI",
+    reportsStreamUsage: true,
+    maxTokensField: "max_completion_tokens",
+    catalog: "azure",
+    listed: isAzurePublic,
+    // It serves models of many makers.
+    adds: hostAdds,
+    vendor: "cloud",
+    models: openaiModels,
+    imageTokens: openaiImageTokens
+  },
+  gemini: {
+    dialects: [gemini],
+    credential: googleKey,
+    env: "GEMINI",
+    baseUrl: "https://generativelanguage.googleapis.com/v1beta",
+    reportsStreamUsage: false,
+    maxTokensField: "max_tokens",
+    catalog: "google",
+    starts: ["gemini-3.5-flash-lite", "gemini-3.8-flash"],
+    adds: hostAdds,
+    vendor: "maker",
+    models: googleModels
+  },
+  vertex: {
+    dialects: [vertex],
+    credential: googleKey,
+    tokens: "google",
+    usualAuth: { google: {} },
+    hosts: vertexHosts,
+    address: vertexAddress,
+    env: "VERTEX",
+    baseUrl: vertexBase,
+    reportsStreamUsage: false,
+    maxTokensField: "max_tokens",
+    catalog: "google",
+    listed: isGlobal,
+    adds: hostAdds,
+    vendor: "cloud",
+    models: googleModels
+  },
   deepseek: {
-    ...compatible("deepseek", "DEEPSEEK", ["deepseek-v4-flash", "deepseek-v4-pro"], "https://api.deepseek.com/v1"),
+    ...compatible("DEEPSEEK", "https://api.deepseek.com/v1", "maker"),
+    catalog: "deepseek",
+    starts: ["deepseek-v4-flash", "deepseek-v4-pro"],
     models: deepseekModels
   },
   fireworks: {
-    ...compatible(
-      "fireworks",
-      "FIREWORKS",
-      ["accounts/fireworks/models/gpt-oss-20b", "accounts/fireworks/models/gpt-oss-120b"],
-      "https://api.fireworks.ai/inference/v1",
-      "max_tokens",
-      hostAdds,
-      "host"
-    ),
+    ...compatible("FIREWORKS", "https://api.fireworks.ai/inference/v1", "host", both),
+    catalog: "fireworks",
+    starts: ["accounts/fireworks/models/gpt-oss-20b", "accounts/fireworks/models/gpt-oss-120b"],
     models: fireworksModels
   },
   groq: {
-    ...compatible(
-      "groq",
-      "GROQ",
-      ["openai/gpt-oss-20b", "openai/gpt-oss-120b"],
-      "https://api.groq.com/openai/v1",
-      "max_completion_tokens",
-      hostAdds,
-      "host"
-    ),
+    ...compatible("GROQ", "https://api.groq.com/openai/v1", "host", both),
+    maxTokensField: "max_completion_tokens",
+    catalog: "groq",
+    starts: ["openai/gpt-oss-20b", "openai/gpt-oss-120b"],
     models: groqModels
   },
   mistral: {
-    ...compatible("mistral", "MISTRAL", ["mistral-small-2603", "mistral-large-2512"], "https://api.mistral.ai/v1"),
+    ...compatible("MISTRAL", "https://api.mistral.ai/v1", "maker"),
+    catalog: "mistral",
+    starts: ["mistral-small-2603", "mistral-large-2512"],
     models: mistralModels
   },
   openrouter: {
-    ...compatible(
-      "openrouter",
-      "OPENROUTER",
-      ["openai/gpt-5.4-mini", "anthropic/claude-sonnet-5"],
-      "https://openrouter.ai/api/v1",
-      "max_tokens",
-      hostAdds,
-      "router"
-    ),
+    ...compatible("OPENROUTER", "https://openrouter.ai/api/v1", "router", both),
+    catalog: "openrouter",
+    starts: ["openai/gpt-5.4-mini", "anthropic/claude-sonnet-5"],
     models: openrouterModels
   },
   together: {
-    ...compatible(
-      "together",
-      "TOGETHER",
-      ["meta-llama/llama-3.3-70b-instruct-turbo"],
-      "https://api.together.xyz/v1",
-      "max_tokens",
-      hostAdds,
-      "host"
-    ),
+    ...compatible("TOGETHER", "https://api.together.xyz/v1", "host"),
+    catalog: "together",
+    starts: ["meta-llama/llama-3.3-70b-instruct-turbo"],
     models: togetherModels
   },
   xai: {
-    ...compatible("x-ai", "XAI", ["grok-4.20", "grok-4.5"], "https://api.x.ai/v1", "max_completion_tokens", xaiAdds),
+    ...compatible("XAI", "https://api.x.ai/v1", "maker", both),
+    maxTokensField: "max_completion_tokens",
+    catalog: "x-ai",
+    starts: ["grok-4.20", "grok-4.5"],
+    adds: xaiAdds,
     models: xaiModels
-  }
+  },
+  cerebras: compatible("CEREBRAS", "https://api.cerebras.ai/v1", "host", { catalog: "cerebras" }),
+  cohere: compatible("COHERE", "https://api.cohere.ai/compatibility/v1", "maker", { catalog: "cohere" }),
+  huggingface: compatible("HUGGINGFACE", "https://router.huggingface.co/v1", "router", both),
+  moonshot: compatible("MOONSHOT", "https://api.moonshot.ai/v1", "maker", { ...both, catalog: "moonshotai" }),
+  nvidia: compatible("NVIDIA", "https://integrate.api.nvidia.com/v1", "host"),
+  perplexity: compatible("PERPLEXITY", "https://api.perplexity.ai", "maker", { catalog: "perplexity" }),
+  sambanova: compatible("SAMBANOVA", "https://api.sambanova.ai/v1", "host"),
+  vercel: compatible("AI_GATEWAY", "https://ai-gateway.vercel.sh/v1", "router"),
+  zai: compatible("ZAI", "https://api.z.ai/api/paas/v4", "maker", { catalog: "zai" }),
+  // On one's own machine, where nobody sends a bill and nobody asks for a key.
+  lmstudio: compatible("LMSTUDIO", "http://localhost:1234/v1", "own", local),
+  ollama: compatible("OLLAMA", "http://localhost:11434/v1", "own", local),
+  vllm: compatible("VLLM", "http://localhost:8000/v1", "own", local)
 } satisfies Record<string, Provider>
 
 export type ProviderKind = keyof typeof providers
 
 /** The names of the registry, in its order. */
 export const providerKinds = Object.keys(providers) as ReadonlyArray<ProviderKind>
+
+/** The kinds that a key is enough to reach: their address is known, and depends on nothing else. */
+export const keyedKinds: ReadonlyArray<ProviderKind> = providerKinds.filter((kind) => {
+  const { baseUrl, keyless }: Provider = providers[kind]
+  return baseUrl !== undefined && !baseUrl.includes("{") && keyless !== true
+})
+
+/** The kinds that a new policy can begin with. */
+export const startingKinds: ReadonlyArray<ProviderKind> = keyedKinds.filter((kind) => (providers[kind] as Provider).starts !== undefined)

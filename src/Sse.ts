@@ -13,7 +13,7 @@ const CR = 0x0d
 const leading = new TextDecoder("utf-8")
 const following = new TextDecoder("utf-8", { ignoreBOM: true })
 
-/** Reads the fields of one event; undefined for a block without data, such as a comment. */
+/** Reads the fields of one event; undefined for a block that says nothing, such as a comment. */
 const readEvent = (block: Uint8Array, decoder: TextDecoder): SseEvent | undefined => {
   const text = decoder.decode(block)
   // The usual event is one line of data.
@@ -31,7 +31,10 @@ const readEvent = (block: Uint8Array, decoder: TextDecoder): SseEvent | undefine
     if (field === "event") event = value
     else if (field === "data") data = data === undefined ? value : `${data}\n${value}`
   }
-  return data === undefined ? undefined : { event, data }
+  if (data !== undefined) return { event, data }
+  // Google tells an error in mid-stream as bare JSON, which its own clients look for.
+  const bare = text.trim()
+  return bare.startsWith("{") ? { event, data: bare } : undefined
 }
 
 /** The index after the blank line that ends the first event at or after `from`, or -1. `\r\n`, `\n` and `\r` end lines. */
@@ -75,6 +78,8 @@ export const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
 /** Splits a byte stream into events. Blocks without data (comments, keep-alives) come with `event` undefined. */
 export class SseSplitter {
   #rest: Uint8Array = empty
+  /** Where `#rest` lies once it has been copied; what is behind it there is free. */
+  #room: Uint8Array = empty
   #decoder = leading
   readonly #maxBytes: number
 
@@ -87,10 +92,27 @@ export class SseSplitter {
     return this.#rest.length > this.#maxBytes
   }
 
+  /** The unfinished event with more of it. From its second copy on there is room for as much again, or one that comes in many pieces would be copied once for each. */
+  #grown(chunk: Uint8Array): Uint8Array {
+    const rest = this.#rest
+    const from = rest.byteOffset
+    const length = rest.length + chunk.length
+    if (rest.buffer === this.#room.buffer && from + length <= this.#room.length) {
+      // INVARIANT: bytes that were handed on lie before `#rest`.
+      this.#room.set(chunk, from + rest.length)
+      return this.#room.subarray(from, from + length)
+    }
+    const room = new Uint8Array(rest.buffer === this.#room.buffer ? length * 2 : length)
+    room.set(rest)
+    room.set(chunk, rest.length)
+    this.#room = room
+    return room.subarray(0, length)
+  }
+
   push(chunk: Uint8Array, take: (event: SseEvent | undefined, bytes: Uint8Array) => void): void {
     // Where the search may begin: a terminator can straddle the seam by at most three bytes.
     let search = Math.max(0, this.#rest.length - 3)
-    const bytes = this.#rest.length === 0 ? chunk : concat([this.#rest, chunk])
+    const bytes = this.#rest.length === 0 ? chunk : this.#grown(chunk)
     let start = 0
     for (;;) {
       const end = endOfEvent(bytes, search)
@@ -102,6 +124,7 @@ export class SseSplitter {
       search = end
     }
     this.#rest = start === bytes.length ? empty : bytes.subarray(start)
+    if (this.#rest.length === 0) this.#room = empty
   }
 
   /** The stream has ended: what is left is an event whose blank line never came. */

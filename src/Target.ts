@@ -4,10 +4,11 @@
  * Also the resolution of the model that a caller names: an exact target, then an alias, then `provider/model`, then a vendor's own name where it is unique. It
  * reaches declared targets only, unless the provider is `open`.
  */
-import type { Overrides, Policy, Secret, VendorClass } from "./Policy.ts"
+import type { Auth, Overrides, Policy, Secret, VendorClass } from "./Policy.ts"
 import { type Capabilities, capabilitiesOf, type ModelTable } from "./Models.ts"
 import { type Price, type PriceSource, noPrices, ofPolicy } from "./Price.ts"
-import { type Provider, type ProviderKind, providers } from "./Providers.ts"
+import { bearer, type Provider, type ProviderKind, providers } from "./Providers.ts"
+import type { Dialect, Habits } from "./Dialect.ts"
 import type { Rule } from "./Rules.ts"
 import { nearest } from "./Suggest.ts"
 import { headerValue } from "./Text.ts"
@@ -25,13 +26,18 @@ export interface Target {
   readonly kind: ProviderKind
   /** Whether it answers at the registry's own address, so that what is usual for its kind can be expected of it. */
   readonly usual: boolean
-  readonly speaks: Provider["speaks"]
-  readonly dialect: Provider["dialect"]
-  readonly reportsStreamUsage: boolean
-  readonly maxTokensField: Provider["maxTokensField"]
+  /** What it can be spoken to in, best first. */
+  readonly dialects: Provider["dialects"]
+  /** The headers that carry its key, or its token where it has `auth`. */
+  readonly credential: Provider["credential"]
+  readonly habits: Habits & Pick<Provider, "maxTokensField" | "reportsStreamUsage">
+  /** The path of a dialect's request, behind `baseUrl`. */
+  readonly place: (path: string) => string
   /** Without a trailing slash. */
   readonly baseUrl: string
   readonly key: Secret | undefined
+  /** How its tokens are got; undefined where it takes none. */
+  readonly auth: Auth | undefined
   /** The provider's own name for the model. */
   readonly model: string
   /** What a request names as its model: the deployment that serves it, where it has a name of its own. */
@@ -63,26 +69,60 @@ export type Resolution =
   /** Found, and a grant, a guard or a known lack keeps it out. */
   | { readonly _tag: "RuledOut"; readonly target: Target; readonly rule: Rule }
 
-/** An address as it is called, however it is spelt; undefined for one that a region completes. */
+type Declared = Policy["providers"][string]
+type Spec = Pick<Policy["targets"][string], "model"> & Partial<Policy["targets"][string]>
+
+/** An address in the one spelling of it; undefined for one that a region or a project completes. */
 const addressOf = (baseUrl: string): string | undefined => URL.parse(baseUrl)?.href.replace(/\/+$/, "")
 
-/** Whether a provider answers at the registry's own address. */
-const isUsual = ({ baseUrl, dialect }: Policy["providers"][string]): boolean => {
-  const own = (providers[dialect] as Provider).baseUrl
-  return own !== undefined && (baseUrl === undefined || addressOf(baseUrl) === addressOf(own))
+const hostOf = (baseUrl: string): string =>
+  URL.parse(baseUrl.replaceAll("{region}", "region").replaceAll("{project}", "project"))?.hostname ?? ""
+
+/** Whether a provider answers at an address that is its kind's own. */
+const isUsual = ({ baseUrl, dialect }: Declared): boolean => {
+  const { baseUrl: own, hosts }: Provider = providers[dialect]
+  if (baseUrl === undefined) return own !== undefined
+  return hosts?.test(hostOf(baseUrl)) ?? (own !== undefined && addressOf(baseUrl) === addressOf(own))
 }
 
-/** What answers at a provider's own address goes by the name that it is asked for. */
-const servedModel = ({ deployment, model }: Pick<Policy["targets"][string], "model"> & Partial<Policy["targets"][string]>): string =>
-  deployment ?? model
+/** The address at which a provider answers in a region, without a trailing slash. */
+const locate = ({ baseUrl, dialect, project }: Declared, region: string | null): string => {
+  const { address, baseUrl: own }: Provider = providers[dialect]
+  // INVARIANT: the checker has refused providers without an address, and what an address depends on and nobody says.
+  const completed = (baseUrl ?? own ?? "").replaceAll("{region}", region ?? "").replaceAll("{project}", project ?? "")
+  return (address?.(completed) ?? completed).replace(/\/+$/, "")
+}
+
+/** How tokens are got for a provider: as its policy says, else as its kind usually does where there is no key. */
+export const authOf = ({ auth, dialect, key }: Declared): Auth | undefined =>
+  auth ?? (key === undefined ? (providers[dialect] as Provider).usualAuth : undefined)
+
+/** What a kind of provider may be spoken to in, whatever can be expected of an address. */
+export const dialectsOf = ({ dialects, elsewhere }: Provider): ReadonlyArray<Dialect> => [...new Set([...dialects, ...(elsewhere ?? [])])]
+
+/** What a provider is spoken to in: as its policy says, else what can be expected at its address. */
+const spokenBy = (declared: Declared): Provider["dialects"] => {
+  const provider: Provider = providers[declared.dialect]
+  const { dialects, elsewhere = dialects } = provider
+  const named = dialectsOf(provider)
+  const said = declared.speaks?.flatMap((name) => named.find((dialect) => dialect.name === name) ?? [])
+  // INVARIANT: the checker has refused names of dialects that the kind does not speak.
+  const [first, ...others] = said ?? []
+  return first === undefined ? (isUsual(declared) ? dialects : elsewhere) : [first, ...others]
+}
+
+/** The name by which what is known of models is looked up: what answers at a provider's own address goes by the name that it is asked for, unless accounts name it. */
+const servedModel = ({ dialect }: Declared, { deployment, model }: Spec): string =>
+  (providers[dialect] as Provider).deploys === true ? model : (deployment ?? model)
 
 /** What a target costs: as its policy says, else by the list, which says nothing of what answers at an address of the policy's own. */
-export const priceOf = (
-  provider: Policy["providers"][string],
-  target: Pick<Policy["targets"][string], "model"> & Partial<Policy["targets"][string]>,
-  prices: PriceSource
-): Price | undefined =>
-  target.price !== undefined ? ofPolicy(target.price) : isUsual(provider) ? prices(provider.dialect, servedModel(target)) : undefined
+export const priceOf = (provider: Declared, target: Spec, prices: PriceSource): Price | undefined => {
+  if (target.price !== undefined) return ofPolicy(target.price)
+  if (!isUsual(provider)) return undefined
+  const { listed }: Provider = providers[provider.dialect]
+  if (listed?.(locate(provider, target.region ?? provider.region ?? null)) === false) return undefined
+  return prices(provider.dialect, servedModel(provider, target))
+}
 
 /** Where a target is served: in its own region, else in its provider's. */
 export const regionOf = (
@@ -92,67 +132,83 @@ export const regionOf = (
   target.region ?? (Object.hasOwn(policy.providers, target.provider) ? policy.providers[target.provider]!.region : undefined) ?? null
 
 /** What is known of a provider's models, by their names; nothing of what answers at an address of the policy's own. */
-export const modelsOf = (provider: Policy["providers"][string]): ModelTable | undefined =>
+export const modelsOf = (provider: Declared): ModelTable | undefined =>
   isUsual(provider) ? (providers[provider.dialect] as Provider).models : undefined
 
 /** What is known of a target: its own declaration before the catalog. */
-export const capabilitiesFor = (
-  provider: Policy["providers"][string],
-  target: Pick<Policy["targets"][string], "model"> & Partial<Policy["targets"][string]>
-): Capabilities => ({ ...capabilitiesOf(modelsOf(provider), servedModel(target)), ...target.capabilities })
+export const capabilitiesFor = (provider: Declared, target: Spec): Capabilities => ({
+  ...capabilitiesOf(modelsOf(provider), servedModel(provider, target)),
+  ...target.capabilities
+})
+
+const kinds: ReadonlyArray<Provider> = Object.values(providers)
 
 const vendors: ReadonlyMap<string, VendorClass> = new Map(
-  Object.values(providers as Readonly<Record<string, Provider>>).flatMap(({ baseUrl, vendor }) =>
-    baseUrl === undefined ? [] : [[new URL(baseUrl).origin, vendor] as const]
+  kinds.flatMap(({ baseUrl, hosts, vendor }) =>
+    baseUrl === undefined || hosts !== undefined ? [] : [[new URL(baseUrl).origin, vendor] as const]
   )
 )
 
 /** What a provider is to the models that it serves: known by where it answers, whatever dialect it is spoken to in. */
-export const vendorOf = ({ baseUrl, dialect }: Policy["providers"][string]): VendorClass =>
-  baseUrl === undefined ? (providers[dialect] as Provider).vendor : (vendors.get(URL.parse(baseUrl)?.origin ?? "") ?? "own")
+export const vendorOf = ({ baseUrl, dialect }: Declared): VendorClass => {
+  if (baseUrl === undefined) return (providers[dialect] as Provider).vendor
+  const host = hostOf(baseUrl)
+  const own = kinds.find(({ hosts }) => hosts?.test(host))
+  return own?.vendor ?? vendors.get(URL.parse(baseUrl)?.origin ?? "") ?? "own"
+}
 
 const makeTarget = (
   policy: Policy,
   name: string,
-  spec: Pick<Policy["targets"][string], "provider" | "model"> & Partial<Policy["targets"][string]>,
+  spec: Pick<Policy["targets"][string], "provider"> & Spec,
   prices: PriceSource,
   set?: Overrides
 ): Target => {
-  // INVARIANT: the checker has refused targets of unknown providers and providers without an address.
-  const declared = policy.providers[spec.provider]!
-  const provider: Provider = providers[declared.dialect]
+  // INVARIANT: the checker has refused targets of unknown providers.
+  const provided = policy.providers[spec.provider]!
+  const { apiVersion, dialect, key, project } = provided
+  const provider: Provider = providers[dialect]
+  const declared = Object.hasOwn(policy.targets, name)
+  const auth = authOf(provided)
   const region = set?.region ?? regionOf(policy, spec)
-  const baseUrl = (declared.baseUrl ?? provider.baseUrl!).replaceAll("{region}", region ?? "").replace(/\/+$/, "")
+  const baseUrl = locate(provided, region)
   const deployment = set?.deployment ?? spec.deployment ?? spec.model
-  const served = { ...spec, deployment }
-  const capabilities = capabilitiesFor(declared, served)
+  const served: Spec = { ...spec, deployment, ...(region === null ? {} : { region }) }
+  // Which model a deployment is that only a caller has named is for nobody to say.
+  const known = declared || provider.deploys !== true
+  const capabilities = known ? capabilitiesFor(provided, served) : {}
   const longest = spec.maxOutputTokens ?? capabilities.maxOutputTokens
   return {
     name,
-    declared: Object.hasOwn(policy.targets, name),
+    declared,
     label: headerValue(name),
     provider: spec.provider,
-    kind: declared.dialect,
-    usual: isUsual(declared),
-    speaks: provider.speaks,
-    dialect: provider.dialect,
-    reportsStreamUsage: provider.reportsStreamUsage,
-    maxTokensField: provider.maxTokensField,
+    kind: dialect,
+    usual: isUsual(provided),
+    dialects: spokenBy(provided),
+    credential: auth === undefined ? provider.credential : bearer,
+    habits: {
+      maxTokensField: provider.maxTokensField,
+      reportsStreamUsage: provider.reportsStreamUsage,
+      ...(provider.callIds === undefined ? {} : { callIds: provider.callIds })
+    },
+    place: (path) => provider.place?.(path, { deployment, apiVersion }) ?? path,
     baseUrl,
-    key: declared.key,
+    key,
+    auth,
     model: spec.model,
     deployment,
     region,
-    vendor: vendorOf(declared),
+    vendor: vendorOf(provided),
     tags: spec.tags ?? [],
     capabilities,
     set,
     maxOutputTokens: set?.maxOutputTokens === undefined ? longest : Math.min(set.maxOutputTokens, longest ?? Infinity),
     addedTokens: spec.addedTokens,
     mediaTokens: spec.mediaTokens ?? {},
-    price: priceOf(declared, served, prices),
+    price: known ? priceOf(provided, served, prices) : undefined,
     // Two accounts at one provider fail apart: a limit or a revoked key of one says nothing of the other.
-    identity: JSON.stringify([declared.dialect, baseUrl, deployment, region, declared.key?.env ?? null])
+    identity: JSON.stringify([dialect, baseUrl, deployment, region, key?.env ?? null, auth ?? null, project ?? null, apiVersion ?? null])
   }
 }
 

@@ -1,10 +1,11 @@
 /** What policy files import from `turnout`. */
-export { env, guards, organisation, policy, routes, sections, sha256, under, usd } from "./Authoring.ts"
+export { entra, env, google, guards, organisation, policy, routes, sections, sha256, under, usd } from "./Authoring.ts"
 export { cases } from "./authoring/Cases.ts"
 export type {
   Accepted,
   Arm,
   Arms,
+  Auth,
   Budget,
   BudgetFacts,
   Built,
@@ -16,8 +17,10 @@ export type {
   Condition,
   ConditionWords,
   EffortLimits,
+  EntraAuth,
   FirstOptions,
   Flag,
+  GoogleAuth,
   Guard,
   GuardsOf,
   HealthFacts,

@@ -10,7 +10,9 @@ import { costOf } from "../src/Money.ts"
 import { type Provider, providers } from "../src/Providers.ts"
 import { present, recorded } from "./providers/recorded.ts"
 
-const kinds = Object.entries(providers as Readonly<Record<string, Provider>>).map(([kind, provider]) => ({ kind, id: provider.catalog! }))
+const kinds = Object.entries(providers as Readonly<Record<string, Provider>>).flatMap(([kind, { catalog: id }]) =>
+  id === undefined ? [] : [{ kind, id }]
+)
 
 const names = (rule: MatchLogic): ReadonlyArray<string> =>
   "or" in rule
@@ -98,10 +100,15 @@ describe("the catalog", () => {
           outputTokens: output
         }
       })
+    /** The days from which a later price holds. */
+    const starts = ({ prices }: ModelInfo): ReadonlyArray<Date> =>
+      (Array.isArray(prices) ? prices : []).flatMap(({ constraint }) =>
+        constraint?.type === "start_date" && new Date(constraint.start_date) > asOf ? [new Date(constraint.start_date)] : []
+      )
     const hours = Array.from({ length: 24 }, (_, hour) => new Date(asOf.getTime() + hour * 3_600_000 + 1))
     let compared = 0
     for (const { id, model, name, price } of priced) {
-      const times = Array.isArray(model.prices) ? hours : [asOf]
+      const times = Array.isArray(model.prices) ? [...hours, ...starts(model)] : [asOf]
       fc.assert(
         fc.property(usage, (one) => {
           const theirs = times.map(

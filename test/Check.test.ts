@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as fc from "fast-check"
+import { providerKinds } from "../src/Providers.ts"
 import { check } from "../src/Check.ts"
 import { compile } from "../src/Compile.ts"
 import { placeOf, render } from "../src/Finding.ts"
@@ -32,7 +33,7 @@ const structural = ["form", "names", "conditions", "routes", "strategies"]
 const name = "expected a name: a letter, then at most 63 letters, digits, `-` or `_`"
 const strategies = "known are Send, Asked, Deny, First, Split, Spread, Pool, When, Hedge, Within, Retry, or a target's name"
 const sections =
-  "known are version, name, splitHash, metadata, headers, tags, zone, layers, providers, targets, pools, aliases, budgets, classes, keys, guards, commit, timeouts, effort, routes, accept"
+  "known are version, name, splitHash, metadata, headers, tags, zone, layers, providers, targets, pools, aliases, budgets, classes, keys, guards, commit, translation, fetch, timeouts, effort, routes, accept"
 const send = (target: string, set: object) => ({ _tag: "Send", target, set })
 const spread = (...of: ReadonlyArray<unknown>) => ({ _tag: "Spread", by: "latency", of })
 const pool = (name: string) => ({ _tag: "Pool", pool: name })
@@ -58,7 +59,13 @@ table(
     ],
     "an unknown field, far from any": [
       openai({ url: "x" }),
-      ["error", "unknown-field", "providers.openai.url", "`url` is not a field here", "known are dialect, baseUrl, key, region, open, mock"]
+      [
+        "error",
+        "unknown-field",
+        "providers.openai.url",
+        "`url` is not a field here",
+        "known are dialect, baseUrl, key, auth, project, apiVersion, speaks, region, open, mock"
+      ]
     ],
     "an unknown field of a strategy": [
       to({ _tag: "Send", target: "mini", retries: 3 }),
@@ -122,7 +129,7 @@ table(
         "error",
         "wrong-form",
         "providers.openai.dialect",
-        'expected "openai" | "anthropic" | "deepseek" | "fireworks" | "groq" | "mistral" | "openrouter" | "together" | "xai", but found `"openia"`',
+        `expected ${providerKinds.map((kind) => `"${kind}"`).join(" | ")}, but found \`"openia"\``,
         "did you mean `openai`?"
       ]
     ],
@@ -450,7 +457,13 @@ table(
         }
       }),
       ["error", "unknown-placeholder", "providers.b.baseUrl", "`{regoin}` stands for nothing in an address", "did you mean `{region}`?"],
-      ["error", "unknown-placeholder", "providers.b.baseUrl", "`{x}` stands for nothing in an address", "only `{region}` does"],
+      [
+        "error",
+        "unknown-placeholder",
+        "providers.b.baseUrl",
+        "`{x}` stands for nothing in an address",
+        "only `{region}` and `{project}` do"
+      ],
       [
         "error",
         "address-without-region",

@@ -33,7 +33,7 @@ describe("build → JSON → build", () => {
       { numRuns: 300 }
     )
     const tags = ["Send", "Asked", "Deny", "First", "Split", "Spread", "Pool", "When", "Hedge", "Within", "Retry"]
-    for (const name of [...tags, "layers", "guards", "pools", "accept", "effort", "timeouts", "commit", "zone", "tags"]) {
+    for (const name of [...tags, "layers", "guards", "pools", "accept", "effort", "timeouts", "commit", "translation", "zone", "tags"]) {
       assert.isTrue(seen.has(name), `no policy had \`${name}\``)
     }
   })
@@ -64,6 +64,7 @@ describe("build → JSON → build", () => {
       tags: [],
       targets: {},
       timeouts: { connect: "5 seconds", firstToken: "none", headers: "120 seconds", idle: "60 seconds", total: "none" },
+      translation: "report",
       version: 1,
       zone: "UTC"
     })

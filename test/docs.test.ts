@@ -197,6 +197,7 @@ describe("the reference of the language", () => {
       if (["timeouts", "effort"].includes(name)) continue
       if (byDefault === "")
         assert.isTrue(Result.isFailure(decode(Object.fromEntries(Object.entries(least).filter(([key]) => key !== name)))), name)
+      else if (byDefault === "none") assert.isFalse(Object.hasOwn(decoded, name), name)
       else assert.deepStrictEqual(decoded[name], JSON.parse(codeIn(byDefault!)[0] ?? byDefault!), name)
     }
     const limits = table("Field", "Bounds", "Default").map(([field, , byDefault]) => [

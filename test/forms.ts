@@ -88,6 +88,8 @@ const budgets = record(
 )
 const effort = partly({ attempts: fc.integer({ min: 1, max: 99 }), time: limit, dollars: fc.oneof(fc.constant("none"), usd) })
 const timeouts = partly({ connect: duration, headers: limit, firstToken: limit, idle: limit, total: limit })
+const translation = fc.constantFrom("report", "strict")
+const host = fc.constantFrom("images.example.com", "*.example.org", "localhost:8080")
 const commit = fc.constantFrom("headers", "first-content", "whole")
 const secret = fc.oneof(fc.constant({ env: "A_KEY" }), fc.constant({ sha256: "0f".repeat(32) }))
 
@@ -96,6 +98,26 @@ const provider = partly(
     dialect: fc.constantFrom("openai", "anthropic", "groq"),
     baseUrl: fc.constantFrom("https://llm.example/v1", "http://{region}.llm.example"),
     key: fc.constant({ env: "A_KEY" }),
+    auth: fc.oneof(
+      fc.record({
+        entra: partly(
+          {
+            tenant: fc.constantFrom("acme.com", "9f1b0a52-5d1e-4c39-8c1a-8b6f7f1a2c33"),
+            client: fc.constant("0-1"),
+            secret: fc.constant({ env: "A_SECRET" }),
+            scope: fc.constant("https://cognitiveservices.azure.us/.default"),
+            authority: fc.constant("https://login.microsoftonline.us")
+          },
+          "tenant",
+          "client",
+          "secret"
+        )
+      }),
+      fc.record({ google: partly({ credentials: fc.constant({ env: "AN_ACCOUNT" }) }) })
+    ),
+    project: fc.constantFrom("acme-prod", "123"),
+    apiVersion: fc.constantFrom("2024-10-21", "2025-04-01-preview"),
+    speaks: fc.subarray(["chat.completions", "responses", "messages", "generateContent"], { minLength: 1 }),
     region,
     open: fc.boolean(),
     mock: record(partly({ firstToken: duration, perToken: duration, fault: fc.constantFrom(429, "reset", "cut") }))
@@ -149,9 +171,11 @@ export const form: fc.Arbitrary<PolicyEncoded> = partly(
     keys: record(partly({ secret, class: name, team: name, organisation: name, tags: some(name) }, "secret", "class")),
     guards,
     commit,
+    translation,
+    fetch: partly({ hosts: some(host, 1), maxBytes: fc.integer({ min: 1, max: 1e9 }), timeout: duration }, "hosts"),
     timeouts,
     effort,
-    routes: some(partly({ name, when: condition, commit, timeouts, effort, to: strategy }, "name", "to"), 1),
+    routes: some(partly({ name, when: condition, commit, translation, timeouts, effort, to: strategy }, "name", "to"), 1),
     accept: some(partly({ finding: words, at: words, because: words }, "finding", "because"))
   },
   "name",

@@ -129,11 +129,20 @@ export const nobodyTold = (): Told => ({ heads: [], body: "", ends: 0 })
 const unused = (): never => {
   throw new Error("the script has no provider to speak to")
 }
-const dialect: CallerDialect = { decodeRequest: unused, overrides: unused, encodeAnswer: unused, streamEncoder: unused }
+const dialect: CallerDialect = {
+  name: "chat.completions",
+  decodeRequest: unused,
+  overrides: unused,
+  modelField: "model",
+  wantsUsage: unused,
+  usageWish: unused,
+  encodeAnswer: unused,
+  streamEncoder: unused
+}
 
 export const api = (name = "chat.completions"): Api => ({
   name,
-  speaks: "openai",
+  operation: "generate",
   dialect,
   parse: unused,
   errorBody: (error) => JSON.stringify({ error: error.code }),
@@ -144,6 +153,7 @@ export const api = (name = "chat.completions"): Api => ({
 export const askOf = (facts: FactValues): Ask => {
   const at = <A>(name: string, otherwise: A): A => (Object.hasOwn(facts, name) ? (facts[name] as A) : otherwise)
   return {
+    operation: "generate",
     model: at("request.model", "a"),
     stream: at("request.stream", false),
     inputBytes: () => at("request.inputTokens", 0) * 4,
@@ -166,7 +176,13 @@ export const incomingOf = (facts: FactValues, told: Told): Incoming => ({
   id: (facts["request.id"] as string | undefined) ?? "call-1",
   api: api((facts["request.api"] as string | undefined) ?? "chat.completions"),
   secret: facts["caller.key"] as string | undefined,
-  parse: () => ({ ask: askOf(facts), json: {}, bytes: new Uint8Array(0), scan: { members: [], duplicate: undefined, close: 0 } }),
+  parse: () => ({
+    ask: askOf(facts),
+    json: {},
+    bytes: new Uint8Array(0),
+    scan: { members: [], duplicate: undefined, close: 0 },
+    sealed: false
+  }),
   reply: replyIn(told)
 })
 

@@ -14,7 +14,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Prompt from "effect/cli/Prompt"
 import { Name } from "../../src/Policy.ts"
-import { providerKinds } from "../../src/Providers.ts"
+import { startingKinds } from "../../src/Providers.ts"
 import { didYouMean } from "../../src/Suggest.ts"
 import { type Answers, filesOf, mock, variablesOf } from "../init/Files.ts"
 import { version } from "../version.ts"
@@ -27,7 +27,7 @@ class CannotBegin extends Schema.TaggedError<CannotBegin>()("CannotBegin", { why
   }
 }
 
-const choices = [mock, ...providerKinds]
+const choices = [mock, ...startingKinds]
 
 const isName = Schema.is(Name)
 const leastBudget = 1
@@ -181,6 +181,6 @@ export const init = Command.make(
   Command.withShortDescription("a policy, its tests and a traffic sample to start from"),
   Command.withExamples([
     { command: "turnout init", description: "asks, and begins here" },
-    { command: `turnout init gateway --providers ${providerKinds.slice(0, 2).join(",")} --budget 200 --yes`, description: "asks nothing" }
+    { command: `turnout init gateway --providers ${startingKinds.slice(0, 2).join(",")} --budget 200 --yes`, description: "asks nothing" }
   ])
 )

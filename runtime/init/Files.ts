@@ -4,7 +4,7 @@
  * Pure: answers in, texts out. Everything that is written checks without a warning, every case holds, and the cases reach all of the policy; a test says so for every
  * provider of the registry, so that whoever begins with it begins with something that works. Names of providers and models come from the registry alone.
  */
-import { type ProviderKind, type Provider, providerKinds, providers } from "../../src/Providers.ts"
+import { type ProviderKind, type Provider, providers, startingKinds } from "../../src/Providers.ts"
 
 /** The built-in mock server, which needs no account. */
 export const mock = "mock"
@@ -46,7 +46,8 @@ const ladderOf = (kinds: Answers["providers"]): Ladder => {
   const [fast, smart]: [Array<string>, Array<string>] = [[], []]
   let larger = false
   for (const kind of kinds) {
-    const [small, large] = kind === mock ? ["mock-small", "mock-large"] : (providers[kind] as Provider).starts
+    // INVARIANT: only kinds that have models to begin with can be chosen.
+    const [small, large] = kind === mock ? ["mock-small", "mock-large"] : (providers[kind] as Provider).starts!
     const prefix = kinds.length === 1 ? "" : `${kind}-`
     targets.push({ name: `${prefix}small`, provider: kind, model: small })
     fast.push(`${prefix}small`)
@@ -69,7 +70,7 @@ const providerOf = (kind: ProviderKind): string =>
   `${key(kind)}: { dialect: ${quote(kind)}, key: env(${quote(`${providers[kind].env}_API_KEY`)}) }`
 
 const mockProvider = `    // Plays a provider on this machine: \`turnout serve\` starts it. Replace it by a real one, such as
-    //   ${providerOf(providerKinds[0]!)}
+    //   ${providerOf(startingKinds[0]!)}
     ${mock}: {
       dialect: "openai",
       baseUrl: "http://127.0.0.1:8081/v1",

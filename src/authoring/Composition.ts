@@ -30,7 +30,7 @@ type Given<S, F extends keyof S, N> = [N] extends [never] ? unknown : { readonly
 /** The sections `S`, without those that declare nothing. */
 export type GivenSections<S, P, T, A, L, B, C, K, Y> = Pick<
   S,
-  keyof S & ("metadata" | "headers" | "tags" | "zone" | "commit" | "timeouts" | "effort" | "accept")
+  keyof S & ("metadata" | "headers" | "tags" | "zone" | "commit" | "translation" | "fetch" | "timeouts" | "effort" | "accept")
 > &
   Given<S, keyof S & "providers", keyof P> &
   Given<S, keyof S & "targets", T> &

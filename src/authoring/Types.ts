@@ -10,7 +10,7 @@
  * The words are typed in `Facts.ts` and `Strategies.ts`; here are the sections that they take their names from.
  */
 import type { Capability, Commit, Duration, Guard as GuardData, KeySecret, Secret, SpreadBy, Usd, VendorClass } from "../Policy.ts"
-import type { ProviderKind } from "../Providers.ts"
+import type { DialectName, ProviderKind } from "../Providers.ts"
 import type { Condition, ConditionWords } from "./Facts.ts"
 import type { Names, Naming } from "./Names.ts"
 import type { Overrides, Strategy, Words } from "./Strategies.ts"
@@ -24,12 +24,43 @@ export interface Mock {
   readonly fault?: number | "reset" | "stall" | "cut"
 }
 
+/** How tokens are got for a provider that takes them instead of a key: `entra({ … })` or `google()`. */
+export type Auth = { readonly entra: EntraAuth; readonly google?: never } | { readonly google: GoogleAuth; readonly entra?: never }
+
+/** An application of Microsoft Entra ID that signs in with a secret of its own. */
+export interface EntraAuth {
+  /** The tenant's id or domain. */
+  readonly tenant: string
+  /** The application's (client) id. */
+  readonly client: string
+  readonly secret: Secret
+  /** What the token is for; unless said, Azure's AI services in the public cloud. */
+  readonly scope?: string
+  /** Where tokens are given; unless said, `https://login.microsoftonline.com`. */
+  readonly authority?: string
+}
+
+/** Credentials of Google Cloud. */
+export interface GoogleAuth {
+  /** The variable that holds a service account's JSON; unless said, what the machine itself has (application default credentials). */
+  readonly credentials?: Secret
+}
+
 /** Where models are served. `O` is `true` for a provider whose models callers may name as `provider/model`. */
 export interface Provider<O = boolean> {
   readonly dialect: ProviderKind
+  /** Where it answers, with `{region}` and `{project}` where these are parts of it. */
   readonly baseUrl?: string
   readonly key?: Secret
+  /** How tokens are got, for a provider that takes them instead of a key. */
+  readonly auth?: Auth
   readonly region?: string
+  /** The project that its address names. */
+  readonly project?: string
+  /** The dated version of its API; the undated one unless said. */
+  readonly apiVersion?: string
+  /** The APIs that it is spoken to in, best first; unless said, what its kind speaks. */
+  readonly speaks?: ReadonlyArray<DialectName>
   readonly open?: O & boolean
   readonly mock?: { readonly [model: string]: Mock }
 }
@@ -142,6 +173,8 @@ export interface Route<T extends string> {
   readonly when?: Condition
   /** When an answer counts as begun, so that nothing can fail over any more; the policy's where it says nothing. */
   readonly commit?: Commit
+  /** Whether a target of another dialect may be sent a request of which it cannot be told everything; as the policy says where it says nothing. */
+  readonly translation?: "report" | "strict"
   /** Over the policy's own, one by one. */
   readonly timeouts?: Timeouts & object
   /** Over the policy's own, one by one. */
@@ -264,6 +297,20 @@ export interface Sections<
   readonly layers?: ReadonlyArray<Layer<Y>>
   /** When an answer counts as begun, so that nothing can fail over any more; with its first content unless said. */
   readonly commit?: Commit
+  /**
+   * Whether a target of another dialect may be sent a request of which it cannot be told everything: `report`, the default, names what is left out in `x-turnout-loss`, and
+   * `strict` passes such a target over.
+   */
+  readonly translation?: "report" | "strict"
+  /** From where images and documents may be fetched for targets that take no addresses; nothing is fetched unless said. */
+  readonly fetch?: {
+    /** Each as `images.example.com`, or `*.example.com` for all below it. Private addresses are refused, whatever they are called. */
+    readonly hosts: readonly [string, ...ReadonlyArray<string>]
+    /** 20 MiB unless said. */
+    readonly maxBytes?: number
+    /** 10 seconds unless said. */
+    readonly timeout?: Duration
+  }
   readonly timeouts?: Timeouts
   readonly effort?: EffortLimits
   /** Findings of `turnout check` that are lived with. */

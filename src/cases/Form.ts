@@ -32,7 +32,8 @@ export const RejectedBy = Schema.Literals([
   "guard",
   "capability",
   "unknown-model",
-  "ambiguous-model"
+  "ambiguous-model",
+  "translation"
 ])
 export type RejectedBy = typeof RejectedBy.Type
 

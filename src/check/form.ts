@@ -31,7 +31,7 @@ const memberWanted = "expected a target's name or `Send`"
 
 /** Where the name of a variable or a hash belongs stands at times the secret itself, and in an address a password; findings end up in logs. */
 const mayBeSecret = (path: Path, value: unknown): boolean =>
-  path.some((part) => part === "key" || part === "secret") ||
+  path.some((part) => part === "key" || part === "secret" || part === "credentials") ||
   (path.at(-2) === "headers" && typeof path.at(-1) === "string") ||
   (path[0] === "keys" && path.length < 3) ||
   (typeof value === "string" && /:\/\/[^/]*@/.test(value))

@@ -1,5 +1,5 @@
 /**
- * Names that must mean something: providers, targets, pools, aliases, tags of keys, and regions in addresses.
+ * Names that must mean something: providers, targets, pools, aliases, tags of keys, and regions in addresses. What a provider says of itself is in `providers.ts`.
  */
 import type { Found } from "../Check.ts"
 import type { Path } from "../Finding.ts"
@@ -7,29 +7,31 @@ import type { Overrides, Policy, Send } from "../Policy.ts"
 import { providers as registry, type Provider } from "../Providers.ts"
 import { didYouMean } from "../Suggest.ts"
 import { followAlias, regionOf, spellings } from "../Target.ts"
+import { addressIn, checkProvider } from "./providers.ts"
 import { type Placed, sendsOf, strategiesOf } from "./walk.ts"
 
-const isLoopback = (url: URL): boolean =>
-  url.hostname === "localhost" || url.hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(url.hostname)
-
-/** Whether a provider answers at another address in each region. */
+/** Whether the provider of a target answers at another address in each region. */
 const isRegional = (policy: Policy, target: string): boolean => {
   const provider = policy.targets[target]?.provider
   return (
     provider !== undefined &&
     Object.hasOwn(policy.providers, provider) &&
-    policy.providers[provider]!.baseUrl?.includes("{region}") === true
+    addressIn(policy.providers[provider]!)?.includes("{region}") === true
   )
 }
 
 const setsNothing = (set: Overrides): boolean =>
   Object.values(set).every((value) => typeof value === "object" && Object.keys(value).length === 0)
 
+/** Whether requests to a kind of provider carry a header of their own. */
+const sends = ({ credential, dialects }: Provider, header: string): boolean =>
+  Object.hasOwn(credential(""), header) || dialects.some(({ headers }) => Object.hasOwn(headers, header))
+
 /** Whether the dialect of a target sends a header itself. */
 const isOwnHeader = (policy: Policy, target: string, header: string): boolean => {
   const provider = policy.targets[target]?.provider
   const spec = provider === undefined || !Object.hasOwn(policy.providers, provider) ? undefined : policy.providers[provider]!
-  return spec !== undefined && Object.hasOwn((registry[spec.dialect] as Provider).dialect.headers(""), header)
+  return spec !== undefined && sends(registry[spec.dialect], header)
 }
 
 const checkSend = (policy: Policy, { of: { set, target }, path }: Placed<Send>, found: Found): void => {
@@ -94,37 +96,7 @@ export const checkReferences = (policy: Policy, found: Found): void => {
   const providerNames = Object.keys(policy.providers)
   const targetNames = Object.keys(policy.targets)
 
-  for (const [name, declared] of Object.entries(policy.providers)) {
-    const path = ["providers", name]
-    const address = declared.baseUrl ?? (registry[declared.dialect] as Provider).baseUrl
-    if (address === undefined) {
-      found("error", path, "no-address", `\`${declared.dialect}\` has no usual address`, "say where it answers in `baseUrl`")
-      continue
-    }
-    for (const [placeholder] of address.matchAll(/\{[^}]*\}/g)) {
-      if (placeholder === "{region}") continue
-      found(
-        "error",
-        [...path, "baseUrl"],
-        "unknown-placeholder",
-        `\`${placeholder}\` stands for nothing in an address`,
-        didYouMean(placeholder, ["{region}"]) ?? "only `{region}` does"
-      )
-    }
-    const url = new URL(address.replaceAll("{region}", "region"))
-    if (declared.mock !== undefined && (!isLoopback(url) || url.protocol !== "http:" || url.port === "")) {
-      found(
-        "error",
-        [...path, "baseUrl"],
-        "mock-address",
-        "a mock answers on a loopback address with a port",
-        "such as `http://127.0.0.1:8081/v1`"
-      )
-    }
-    if (declared.key !== undefined && url.protocol === "http:" && !isLoopback(url)) {
-      found("warning", [...path, "baseUrl"], "key-in-clear", `the key of \`${name}\` crosses the network unencrypted`, "use https")
-    }
-  }
+  for (const [name, declared] of Object.entries(policy.providers)) checkProvider(name, declared, found)
 
   for (const [name, target] of Object.entries(policy.targets)) {
     if (!Object.hasOwn(policy.providers, target.provider)) {
@@ -146,7 +118,7 @@ export const checkReferences = (policy: Policy, found: Found): void => {
     }
   }
   for (const [name, provider] of Object.entries(policy.providers)) {
-    if (!provider.open || provider.region !== undefined || provider.baseUrl?.includes("{region}") !== true) continue
+    if (!provider.open || provider.region !== undefined || addressIn(provider)?.includes("{region}") !== true) continue
     found(
       "error",
       ["providers", name],

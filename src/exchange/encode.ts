@@ -4,17 +4,27 @@
 import * as Result from "effect/Result"
 import { longestAnswer } from "../Bound.ts"
 import type { Call } from "../Call.ts"
-import type { BadField, Loss, Settings } from "../Dialect.ts"
-import type { Conversation } from "../Conversation.ts"
+import type { Conversation, Source } from "../Conversation.ts"
+import type { BadField, Dialect, Loss, Operation, Settings, TargetModel, Written } from "../Dialect.ts"
+import type { EmbeddingRequest } from "../Embedding.ts"
 import type { Failure } from "../Failure.ts"
+import { isAllowed } from "../Fetch.ts"
+import { type GatewayError, refuse } from "../GatewayError.ts"
 import { type Change, patch } from "../JsonScan.ts"
+import { addresses, brokenMedia, resourced } from "../Media.ts"
 import type { Secret } from "../Policy.ts"
 import type { Target } from "../Target.ts"
+import { parseExact } from "../providers/json.ts"
+import { readUtf8 } from "../Text.ts"
 import type { UpstreamRequest } from "../Upstream.ts"
 
 export interface Ready {
   readonly _tag: "Ready"
   readonly request: UpstreamRequest
+  /** What the target is spoken to in. */
+  readonly dialect: Dialect
+  /** Whether that is the caller's own, and the bytes go on as they are. */
+  readonly forwards: boolean
   readonly losses: ReadonlyArray<Loss>
   /** The fields that were changed besides the model's name, and the headers that were added. */
   readonly changed: ReadonlyArray<string>
@@ -24,13 +34,32 @@ export interface Ready {
   readonly clean: (text: string) => string
 }
 
-export type Encoded = Ready | { readonly _tag: "Impossible"; readonly failure: Failure }
+/** Something has to be fetched first. */
+export interface Fetching {
+  readonly _tag: "Fetching"
+  /** By where the caller wrote it. */
+  readonly urls: ReadonlyMap<string, URL>
+  /** The request with what was fetched. */
+  readonly encode: (sources: ReadonlyMap<string, Source>) => Ready | Impossible
+}
 
-/** What is the same for every request to a target. */
+export interface Impossible {
+  readonly _tag: "Impossible"
+  readonly failure: Failure
+}
+
+export type Encoded = Ready | Fetching | Impossible
+
+/** Where a request goes. */
+type Place = Pick<UpstreamRequest, "origin" | "path">
+
+/** What is the same for every request to a target in one dialect. */
 interface Address {
-  readonly origin: string
-  readonly path: string
+  /** By the path of the dialect: few, because a target has one deployment. */
+  readonly places: Map<string, Place>
   readonly headers: ReadonlyArray<string>
+  /** Headers of the caller that go on. */
+  readonly passes: ReadonlyArray<string>
   /** Those of `headers` that the policy adds, as records name them. */
   readonly added: ReadonlyArray<string>
   /** JSON of what requests name as their model. */
@@ -60,10 +89,11 @@ const redactor =
     ...(param === undefined ? {} : { param: clean(param) })
   })
 
-/** Whether the caller itself asked that its stream end with usage. */
-export const wantsUsage = (call: Call): boolean => {
-  const options = call.parsed.json["stream_options"]
-  return typeof options === "object" && options !== null && (options as { readonly include_usage?: unknown }).include_usage === true
+/** What takes the credential of a request out of what is said of it: the key, or the token that stands for one. */
+const discretion = ({ clean, redact }: Address, token: string | undefined): Pick<Ready, "clean" | "redact"> => {
+  if (token === undefined) return { redact, clean }
+  const ofToken = cleaner(token)
+  return { redact: redactor(ofToken), clean: ofToken }
 }
 
 /** What the policy sets of a request to `target`; undefined where that is nothing. */
@@ -74,15 +104,16 @@ const settingsOf = ({ ask, bounded }: Call, target: Target, forwards: boolean): 
   const most = bounded || set?.maxOutputTokens !== undefined || (ask.maxOutputTokens() ?? 0) > (target.maxOutputTokens ?? Infinity)
   const maxOutputTokens = most ? longestAnswer(ask, target) : undefined
   if (set?.temperature === undefined && set?.reasoningEffort === undefined && maxOutputTokens === undefined) return undefined
-  const maxTokensField = forwards ? target.maxTokensField : undefined
-  return { temperature: set?.temperature, reasoningEffort: set?.reasoningEffort, maxOutputTokens, maxTokensField }
+  const maxTokensField = forwards ? target.habits.maxTokensField : undefined
+  return { model: target.model, temperature: set?.temperature, reasoningEffort: set?.reasoningEffort, maxOutputTokens, maxTokensField }
 }
 
 /** The request for usage at the end of a stream, for a caller who did not make it. */
-const usageWish = (call: Call, target: Target): ReadonlyArray<Change> => {
-  if (!call.ask.stream || !target.reportsStreamUsage || wantsUsage(call)) return none
-  const options = call.parsed.json["stream_options"]
-  return [{ key: "stream_options", json: JSON.stringify({ ...(typeof options === "object" ? options : {}), include_usage: true }) }]
+const usageWish = ({ ask, incoming, parsed }: Call, { habits }: Target): ReadonlyArray<Change> => {
+  const { dialect } = incoming.api
+  if (!ask.stream || !habits.reportsStreamUsage || dialect.wantsUsage(parsed.json)) return none
+  const wish = dialect.usageWish(parsed.json)
+  return wish === undefined ? none : [wish]
 }
 
 /** The conversation that says what is set. A maximum that only the target demands stays the encoder's, which tells the caller. */
@@ -94,7 +125,15 @@ const withSettings = (
 ): Conversation => ({
   ...conversation,
   ...(temperature === undefined ? {} : { sampling: { ...conversation.sampling, temperature } }),
-  ...(reasoningEffort === undefined ? {} : { thinking: { _tag: "Effort", effort: reasoningEffort } }),
+  ...(reasoningEffort === undefined
+    ? {}
+    : {
+        thinking: {
+          _tag: "Effort",
+          effort: reasoningEffort,
+          ...(conversation.thinking?.show === undefined ? {} : { show: conversation.thinking.show })
+        }
+      }),
   ...(maxOutputTokens === undefined
     ? {}
     : {
@@ -105,47 +144,217 @@ const withSettings = (
   extras: conversation.extras.filter(({ field }) => changes.every(({ key }) => key !== field))
 })
 
-export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((call: Call, target: Target) => Encoded) => {
-  const addresses = new WeakMap<Target, Address>()
-  const conversations = new WeakMap<Call, Result.Result<Conversation, BadField>>()
+/** What is asked in the model between the dialects, for one operation. */
+interface Question {
+  readonly path: string
+  readonly written: Written
+}
 
-  const addressOf = (target: Target): Address => {
-    const found = addresses.get(target)
+type Decoded = Result.Result<Conversation | EmbeddingRequest, BadField>
+
+const nothingToSay: Impossible = {
+  _tag: "Impossible",
+  failure: { class: "bad-request", message: "the target has no API for what is asked" }
+}
+
+/** The request's JSON with every integer as it was written: what is translated is printed again. */
+const exactly = ({ parsed: { bytes, json } }: Call): unknown => parseExact(readUtf8(bytes) ?? "") ?? json
+
+const nowhere: ReadonlyMap<string, URL> = new Map()
+
+const serves = (dialect: Dialect, operation: Operation): boolean =>
+  operation === "generate" || (operation === "embed" ? dialect.embeddings : dialect.counting) !== undefined
+
+/** The dialect of the target in which the call's bytes can go on as they are. */
+const forwardDialect = ({ incoming: { api }, parsed }: Call, target: Target): Dialect | undefined =>
+  parsed.sealed
+    ? undefined
+    : target.dialects.find(
+        (dialect) =>
+          dialect.name === api.dialect.name &&
+          serves(dialect, api.operation) &&
+          (api.operation !== "embed" || dialect.embeddings!.forwards !== false)
+      )
+
+/** Calls as requests to targets. */
+export interface Encoder {
+  readonly encode: (call: Call, target: Target, token?: string) => Encoded
+  /** Why the call cannot be put to the target at all, or not without a loss that its route forbids. */
+  readonly obstacle: (call: Call, target: Target) => GatewayError | undefined
+}
+
+export const encoderOf = (secretOf: (secret: Secret) => string | undefined): Encoder => {
+  const reached = new WeakMap<Target, Map<Dialect, Address>>()
+  const decodings = new WeakMap<Call, Decoded>()
+
+  const addressOf = (target: Target, dialect: Dialect): Address => {
+    let ofTarget = reached.get(target)
+    if (ofTarget === undefined) reached.set(target, (ofTarget = new Map()))
+    const found = ofTarget.get(dialect)
     if (found !== undefined) return found
-    const url = new URL(target.baseUrl + target.dialect.path)
     const key = target.key === undefined ? undefined : secretOf(target.key)
-    const own = { "content-type": "application/json", "accept-encoding": "identity", ...target.dialect.headers(key) }
+    const credential = key === undefined ? {} : target.credential(key)
+    const own = { "content-type": "application/json", "accept-encoding": "identity", ...dialect.headers, ...credential }
     // INVARIANT: a policy sets no credential and nothing of the connection. What the dialect sends itself it cannot replace either, nor what it would send with a key.
     const beside = Object.entries(target.set?.headers ?? {}).filter(
-      ([name]) => !Object.hasOwn(own, name) && !Object.hasOwn(target.dialect.headers(""), name)
+      ([name]) => !Object.hasOwn(own, name) && !Object.hasOwn(target.credential(""), name)
     )
     const address: Address = {
-      origin: url.origin,
-      path: url.pathname,
-      // An allow-list by construction: nothing of the caller's headers goes on.
+      // An allow-list by construction: nothing of the caller's headers goes on but what the dialect names.
       headers: Object.entries({ "user-agent": "turnout", ...Object.fromEntries(beside), ...own }).flat(),
+      passes: dialect.passes.filter((name) => !beside.some(([set]) => set === name)),
+      places: new Map(),
       added: beside.map(([name]) => `headers.${name}`),
       model: JSON.stringify(target.deployment),
       missingKey: target.key !== undefined && key === undefined ? target.key.env : undefined,
       redact: redactor(cleaner(key)),
       clean: cleaner(key)
     }
-    addresses.set(target, address)
+    ofTarget.set(dialect, address)
     return address
   }
 
-  /** The call as its target's dialect reads it, or what is wrong with the request. */
-  const conversationOf = (call: Call): Result.Result<Conversation, BadField> => {
-    let conversation = conversations.get(call)
-    if (conversation === undefined) {
-      conversation = call.incoming.api.dialect.decodeRequest(call.parsed.json)
-      conversations.set(call, conversation)
-    }
-    return conversation
+  const placeOf = (target: Target, { places }: Address, path: string): Place => {
+    const known = places.get(path)
+    if (known !== undefined) return known
+    const url = new URL(target.baseUrl + target.place(path))
+    const place = { origin: url.origin, path: url.pathname + url.search }
+    places.set(path, place)
+    return place
   }
 
-  return (call, target) => {
-    const { added, clean, headers, missingKey, model, origin, path, redact } = addressOf(target)
+  /** The call in the model between the dialects, or what is wrong with the request. */
+  const decode = (call: Call): Decoded => {
+    let decoded = decodings.get(call)
+    if (decoded === undefined) {
+      const { dialect, operation } = call.incoming.api
+      const read =
+        operation === "embed"
+          ? dialect.embeddings!.decodeRequest
+          : ((operation === "count" ? dialect.counting?.decodeRequest : undefined) ?? dialect.decodeRequest)
+      decoded = read(exactly(call), call.ask)
+      if (operation !== "embed" && Result.isSuccess(decoded)) {
+        const broken = brokenMedia(decoded.success as Conversation)
+        if (broken !== undefined) decoded = Result.fail(broken)
+      }
+      decodings.set(call, decoded)
+    }
+    return decoded
+  }
+
+  const write = (
+    operation: Operation,
+    dialect: Dialect,
+    said: Conversation | EmbeddingRequest,
+    target: Target,
+    stream: boolean
+  ): Question => {
+    const { deployment, habits, maxOutputTokens } = target
+    const model: TargetModel = { model: target.model, deployment, habits, ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }) }
+    switch (operation) {
+      case "generate":
+        return { path: dialect.path(deployment, stream), written: dialect.encodeRequest(said as Conversation, model) }
+      case "embed": {
+        const { encodeRequest, path } = dialect.embeddings!
+        return { path: path(deployment, said as EmbeddingRequest), written: encodeRequest(said as EmbeddingRequest, model) }
+      }
+      case "count": {
+        const { encodeRequest, path } = dialect.counting!
+        return { path: path(deployment), written: encodeRequest(said as Conversation, model) }
+      }
+    }
+  }
+
+  /** The request in the dialect of the target that carries it whole, or else loses least. */
+  const translate = (call: Call, target: Target, said: Conversation | EmbeddingRequest): readonly [Dialect, Question] | undefined => {
+    const { operation } = call.incoming.api
+    let best: readonly [Dialect, Question] | undefined
+    for (const dialect of target.dialects) {
+      if (!serves(dialect, operation)) continue
+      const question = write(operation, dialect, said, target, call.ask.stream)
+      if (best === undefined || question.written.losses.length < best[1].written.losses.length) best = [dialect, question]
+      if (best[1].written.losses.length === 0) break
+    }
+    return best
+  }
+
+  /** Of what was lost, that which the target would take if it were fetched, where the policy lets it be. */
+  const fetchable = (call: Call, said: Conversation | EmbeddingRequest, losses: ReadonlyArray<Loss>): ReadonlyMap<string, URL> => {
+    const { fetch } = call.compiled.policy
+    if (fetch === undefined || losses.length === 0 || call.incoming.api.operation === "embed") return nowhere
+    const all = addresses(said as Conversation)
+    const found = new Map<string, URL>()
+    for (const { field } of losses) {
+      const url = all.get(field)
+      if (url !== undefined && isAllowed(url, fetch.hosts)) found.set(field, url)
+    }
+    return found
+  }
+
+  /** What the policy sets, said in the model between the dialects; with the fields that it changes. */
+  const settled = (
+    call: Call,
+    target: Target,
+    said: Conversation | EmbeddingRequest
+  ): readonly [Conversation | EmbeddingRequest, ReadonlyArray<Change>] => {
+    if (call.incoming.api.operation !== "generate") return [said, none]
+    const settings = settingsOf(call, target, false)
+    if (settings === undefined) return [said, none]
+    const changes = call.incoming.api.dialect.overrides(call.parsed.json, settings)
+    return [withSettings(said as Conversation, settings, target.set?.maxOutputTokens, changes), changes]
+  }
+
+  const headersOf = (call: Call, target: Target, { headers, passes }: Address, token: string | undefined): ReadonlyArray<string> => {
+    if (passes.length === 0 && token === undefined) return headers
+    const more: Array<string> = token === undefined ? [] : Object.entries(target.credential(token)).flat()
+    for (const name of passes) {
+      const value = call.ask.header(name)
+      if (value !== null) more.push(name, value)
+    }
+    return more.length === 0 ? headers : [...headers, ...more]
+  }
+
+  const forward = (call: Call, target: Target, dialect: Dialect, token: string | undefined): Encoded => {
+    const { parsed } = call
+    const { dialect: spoken, operation } = call.incoming.api
+    const address = addressOf(target, dialect)
+    const generates = operation === "generate"
+    const settings = generates ? settingsOf(call, target, true) : undefined
+    const changes = settings === undefined ? [] : [...spoken.overrides(parsed.json, settings)]
+    if (generates) changes.push(...usageWish(call, target))
+    const changed = changes.length + address.added.length === 0 ? none : [...changes.map(({ key }) => key), ...address.added]
+    if (spoken.modelField !== undefined && call.ask.model !== target.deployment)
+      changes.push({ key: spoken.modelField, json: address.model })
+    const renamed = generates ? undefined : (operation === "embed" ? spoken.embeddings : spoken.counting)?.renamed
+    if (renamed !== undefined) changes.push(...renamed(parsed.json, target.deployment))
+    const path = generates ? dialect.path(target.deployment, call.ask.stream) : forwardedPath(call, target, dialect)
+    return {
+      _tag: "Ready",
+      request: {
+        ...placeOf(target, address, path),
+        headers: headersOf(call, target, address, token),
+        body: patch(parsed.bytes, parsed.scan, changes),
+        connectMillis: call.limits.connectMillis
+      },
+      dialect,
+      forwards: true,
+      losses: none,
+      changed,
+      ...discretion(address, token)
+    }
+  }
+
+  /** The address of what is no answer may depend on what is asked. */
+  const forwardedPath = (call: Call, target: Target, dialect: Dialect): string => {
+    if (call.incoming.api.operation === "count") return dialect.counting!.path(target.deployment)
+    const said = decode(call)
+    // INVARIANT: `parse` has refused what does not decode as far as the address goes.
+    return dialect.embeddings!.path(target.deployment, Result.getOrThrow(said) as EmbeddingRequest)
+  }
+
+  const encode = (call: Call, target: Target, token?: string): Encoded => {
+    const forwarded = forwardDialect(call, target)
+    const { missingKey } = addressOf(target, forwarded ?? target.dialects[0])
     if (missingKey !== undefined) {
       return {
         _tag: "Impossible",
@@ -155,30 +364,84 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): ((c
         }
       }
     }
-    const { parsed } = call
-    const { dialect, speaks } = call.incoming.api
-    const { connectMillis } = call.limits
-    const forwards = target.speaks === speaks
-    const settings = settingsOf(call, target, forwards)
-    const set = settings === undefined ? none : dialect.overrides(parsed.json, settings)
-    if (forwards) {
-      const changes = [...set, ...usageWish(call, target)]
-      const changed = changes.length + added.length === 0 ? none : [...changes.map(({ key }) => key), ...added]
-      if (call.ask.model !== target.deployment) changes.push({ key: "model", json: model })
-      const body = patch(parsed.bytes, parsed.scan, changes)
-      return { _tag: "Ready", request: { origin, path, headers, body, connectMillis }, losses: none, changed, redact, clean }
-    }
-    const conversation = conversationOf(call)
-    if (Result.isFailure(conversation)) {
-      const { message, path: param } = conversation.failure
+    if (forwarded !== undefined) return forward(call, target, forwarded, token)
+    const decoded = decode(call)
+    if (Result.isFailure(decoded)) {
+      const { message, path: param } = decoded.failure
       return { _tag: "Impossible", failure: { class: "bad-request", message: `\`${param}\`: ${message}`, param } }
     }
-    const { deployment, maxOutputTokens } = target
-    const { body, losses } = target.dialect.encodeRequest(
-      settings === undefined ? conversation.success : withSettings(conversation.success, settings, target.set?.maxOutputTokens, set),
-      { model: target.model, deployment, ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }) }
-    )
-    const changed = [...set.map(({ key }) => key), ...added]
-    return { _tag: "Ready", request: { origin, path, headers, body: JSON.stringify(body), connectMillis }, losses, changed, redact, clean }
+    const [said, set] = settled(call, target, decoded.success)
+    const found = translate(call, target, said)
+    if (found === undefined) return nothingToSay
+    const urls = fetchable(call, said, found[1].written.losses)
+    if (urls.size === 0) return translated(call, target, found, set, token)
+    return {
+      _tag: "Fetching",
+      urls,
+      encode: (sources) => {
+        const whole = translate(call, target, resourced(said as Conversation, sources))
+        return whole === undefined ? nothingToSay : translated(call, target, whole, set, token)
+      }
+    }
   }
+
+  const translated = (
+    call: Call,
+    target: Target,
+    [dialect, { path, written }]: readonly [Dialect, Question],
+    set: ReadonlyArray<Change>,
+    token: string | undefined
+  ): Ready => {
+    const address = addressOf(target, dialect)
+    return {
+      _tag: "Ready",
+      request: {
+        ...placeOf(target, address, path),
+        headers: headersOf(call, target, dialect.name === call.incoming.api.dialect.name ? address : { ...address, passes: none }, token),
+        body: JSON.stringify(written.body),
+        connectMillis: call.limits.connectMillis
+      },
+      dialect,
+      forwards: false,
+      losses: written.losses,
+      changed: [...set.map(({ key }) => key), ...address.added],
+      ...discretion(address, token)
+    }
+  }
+
+  const obstacle = (call: Call, target: Target): GatewayError | undefined => {
+    if (forwardDialect(call, target) !== undefined) return undefined
+    const { dialect: spoken, operation } = call.incoming.api
+    if (!target.dialects.some((dialect) => serves(dialect, operation))) {
+      const what = operation === "embed" ? "makes no embeddings" : "counts no tokens without answering"
+      return refuse("missing_capability", `the request cannot be served: \`${target.name}\` ${what}`, { final: true })
+    }
+    const decoded = decode(call)
+    // What is wrong with the request is told by the attempt.
+    if (Result.isFailure(decoded)) return undefined
+    const needed = decoded.success.extras.filter((extra) => extra.needed === true)
+    if (needed.length > 0 && !target.dialects.some(({ name }) => name === spoken.name)) {
+      const fields = needed.map(({ field }) => field)
+      return refuse("untranslatable", `${list(fields)} can only be sent to a provider of the same API, which \`${target.name}\` is not`, {
+        final: true,
+        param: fields[0]!
+      })
+    }
+    if (!call.limits.strict) return undefined
+    const [said] = settled(call, target, decoded.success)
+    const all = translate(call, target, said)?.[1].written.losses ?? none
+    const urls = fetchable(call, said, all)
+    const losses = all.filter(({ field }) => !urls.has(field))
+    if (losses.length === 0) return undefined
+    const fields = [...new Set(losses.map(({ field }) => field))]
+    return refuse(
+      "translation_loss",
+      `\`${target.name}\` cannot be told ${list(fields)}, and the route forbids to leave anything out: ${losses[0]!.reason}`,
+      { final: true, param: fields[0]! }
+    )
+  }
+
+  return { encode, obstacle }
 }
+
+const list = (fields: ReadonlyArray<string>): string => fields.map((field) => `\`${field}\``).join(", ")

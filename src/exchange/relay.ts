@@ -8,19 +8,23 @@
 import * as Result from "effect/Result"
 import type { Call } from "../Call.ts"
 import type { StreamEvent, Usage } from "../Conversation.ts"
-import type { AnswerContext, Loss, SseEvent, StreamEncoder } from "../Dialect.ts"
+import type { AnswerContext, Dialect, Loss, Operation, SseEvent, StreamEncoder, Written } from "../Dialect.ts"
 import type { Failure } from "../Failure.ts"
 import type { Commit } from "../Policy.ts"
+import { isObject, parseExact, print } from "../providers/json.ts"
 import { concat, SseSplitter } from "../Sse.ts"
 import type { Target } from "../Target.ts"
 import { type ReadUtf8, utf8Length } from "../Text.ts"
 import type { UpstreamHeaders } from "../Upstream.ts"
-import { wantsUsage } from "./encode.ts"
 
 /** What a relay is given of its transfer. */
 export interface Transfer {
   readonly call: Call
   readonly target: Target
+  /** What the target is spoken to in. */
+  readonly dialect: Dialect
+  /** Whether that is the caller's own, and bytes go on as they are. */
+  readonly forwards: boolean
   readonly maxAnswerBytes: number
   readonly readUtf8: ReadUtf8
   /** Takes our key out of what a provider says, before a dialect reads it. */
@@ -77,9 +81,8 @@ export const relayOf = (transfer: Transfer, status: number, headers: UpstreamHea
   if (encoding !== undefined && encoding !== "identity")
     return refusing(transfer, malformed(`the answer is encoded as ${encoding.slice(0, 40)}, which was not asked for`))
   const type = one(headers["content-type"]) ?? ""
-  const same = transfer.target.speaks === transfer.call.incoming.api.speaks
-  if (!transfer.call.ask.stream) return wholeRelay(transfer, same, headers)
-  if (type.includes("text/event-stream")) return same ? forwardStream(transfer) : translateStream(transfer)
+  if (!transfer.call.ask.stream) return wholeRelay(transfer, headers)
+  if (type.includes("text/event-stream")) return transfer.forwards ? forwardStream(transfer) : translateStream(transfer)
   return unstreamed(transfer, type)
 }
 
@@ -106,7 +109,7 @@ const collector = (limit: number, over: () => void): { readonly add: (chunk: Uin
 const errorRelay = (transfer: Transfer, status: number, headers: UpstreamHeaders): Relay => {
   const classify = (bytes: Uint8Array): void => {
     const text = transfer.clean(decoder.decode(bytes))
-    transfer.fail(transfer.target.dialect.classify(status, parseOr(text, text), single(headers)))
+    transfer.fail(transfer.dialect.classify(status, parseOr(text, text), single(headers)))
   }
   const body = collector(maxErrorBytes, () => classify(body.bytes()))
   return { data: body.add, end: () => classify(body.bytes()) }
@@ -115,7 +118,7 @@ const errorRelay = (transfer: Transfer, status: number, headers: UpstreamHeaders
 /** A stream was asked for and something else came: an error inside a 200, or a provider that cannot stream. */
 const unstreamed = (transfer: Transfer, type: string): Relay => {
   const judge = (bytes: Uint8Array): void => {
-    const failure = transfer.target.dialect.failureIn(parseOr(transfer.clean(decoder.decode(bytes)), undefined))
+    const failure = transfer.dialect.failureIn(parseOr(transfer.clean(decoder.decode(bytes)), undefined))
     transfer.fail(
       failure ?? malformed(`a stream was asked for, but the answer is ${type === "" ? "of no stated type" : `\`${type.slice(0, 80)}\``}`)
     )
@@ -124,8 +127,8 @@ const unstreamed = (transfer: Transfer, type: string): Relay => {
   return { data: body.add, end: () => judge(body.bytes()) }
 }
 
-const wholeRelay = (transfer: Transfer, same: boolean, headers: UpstreamHeaders): Relay => {
-  const { call, target } = transfer
+const wholeRelay = (transfer: Transfer, headers: UpstreamHeaders): Relay => {
+  const { call, dialect } = transfer
   const body = collector(transfer.maxAnswerBytes, () =>
     transfer.fail(malformed(`the answer is larger than ${transfer.maxAnswerBytes} bytes`))
   )
@@ -137,38 +140,71 @@ const wholeRelay = (transfer: Transfer, same: boolean, headers: UpstreamHeaders)
       transfer.fail(malformed(bytes.length === 0 ? "the answer is empty" : "the answer is not valid JSON"))
       return
     }
-    const failure = target.dialect.failureIn(json)
+    const failure = dialect.failureIn(json)
     if (failure !== undefined) {
-      transfer.fail(target.dialect.failureIn(parseOr(transfer.clean(text), json)) ?? failure)
+      transfer.fail(dialect.failureIn(parseOr(transfer.clean(text), json)) ?? failure)
       return
     }
-    if (same) {
-      transfer.usage = target.dialect.usageOf(json)
+    if (transfer.forwards) {
+      if (!isObject(json)) {
+        transfer.fail(malformed("the answer is not a JSON object"))
+        return
+      }
+      transfer.usage = dialect.usageOf(json)
       transfer.commit(one(headers["content-type"]) ?? "application/json", ["content-length", String(bytes.length)])
       // As text it leaves in one piece with its head.
       transfer.done(text)
       return
     }
-    const answer = target.dialect.decodeAnswer(json)
-    if (Result.isFailure(answer)) {
-      transfer.fail(answer.failure)
+    const translated = translations[call.incoming.api.operation](transfer, parseExact(text) ?? json)
+    if (Result.isFailure(translated)) {
+      transfer.fail(translated.failure)
       return
     }
-    transfer.usage = answer.success.usage
-    const encoded = call.incoming.api.dialect.encodeAnswer(answer.success, contextOf(call))
-    transfer.losses.push(...encoded.losses)
-    const told = JSON.stringify(encoded.body)
+    transfer.losses.push(...translated.success.losses)
+    const told = print(translated.success.body)
+    if (told === "") {
+      transfer.fail(malformed("the answer is nested too deeply"))
+      return
+    }
     transfer.commit("application/json", ["content-length", String(utf8Length(told))])
     transfer.done(told)
   }
   return { data: body.add, end }
 }
 
+/** A whole answer in the caller's dialect, by what was asked for. */
+const translations: Readonly<Record<Operation, (transfer: Transfer, json: unknown) => Result.Result<Written, Failure>>> = {
+  generate: (transfer, json) =>
+    Result.map(transfer.dialect.decodeAnswer(json), (answer) => {
+      transfer.usage = answer.usage
+      return transfer.call.incoming.api.dialect.encodeAnswer(answer, contextOf(transfer.call))
+    }),
+  // INVARIANT: only dialects that have the operation were spoken to, by callers whose dialect has it.
+  embed: (transfer, json) =>
+    Result.flatMap(transfer.dialect.embeddings!.decodeAnswer(json), (answer) => {
+      transfer.usage = answer.usage
+      const { dialect } = transfer.call.incoming.api
+      return Result.mapError(
+        Result.map(dialect.embeddings!.decodeRequest(transfer.call.parsed.json, transfer.call.ask), (request) =>
+          dialect.embeddings!.encodeAnswer(answer, request, contextOf(transfer.call))
+        ),
+        ({ message }) => malformed(message)
+      )
+    }),
+  count: (transfer, json) =>
+    Result.map(transfer.dialect.counting!.decodeAnswer(json), (tokens) => ({
+      body: transfer.call.incoming.api.dialect.counting!.encodeAnswer(tokens),
+      losses: []
+    }))
+}
+
 const contextOf = (call: Call): AnswerContext => ({
-  id: `chatcmpl-${call.id}`,
+  id: call.id,
   model: call.ask.model,
   createdSeconds: Math.floor(call.time / 1_000),
-  includeUsage: wantsUsage(call)
+  includeUsage: call.incoming.api.dialect.wantsUsage(call.parsed.json),
+  request: call.parsed.json
 })
 
 /** Holds what may not leave yet, and lets it go in order once the answer commits. */
@@ -231,11 +267,16 @@ class Gate<Bytes extends Uint8Array | string> {
 }
 
 const forwardStream = (transfer: Transfer): Relay => {
-  const { dialect } = transfer.target
-  const hideUsage = !wantsUsage(transfer.call)
+  const { call, dialect } = transfer
+  const hideUsage = !call.incoming.api.dialect.wantsUsage(call.parsed.json)
   const splitter = new SseSplitter(maxEventBytes)
   const gate = new Gate<Uint8Array>(transfer)
   let over = false
+  /** The stream has said that it is over. Some hosts put another dialect's terminator behind their own, which goes on where it comes with it; nothing else does. */
+  let ended = false
+  /** The connection may end here. */
+  let mayEnd = false
+  let soFar: Usage | undefined
   /** Consecutive events of one chunk leave in one write. */
   let run: Uint8Array | undefined
   const flush = (): void => {
@@ -256,6 +297,10 @@ const forwardStream = (transfer: Transfer): Relay => {
       join(bytes)
       return
     }
+    if (ended) {
+      if (event.data.trim() === "[DONE]") join(bytes)
+      return
+    }
     const seen = dialect.peek(event)
     if (seen.failure !== undefined) {
       over = true
@@ -263,27 +308,46 @@ const forwardStream = (transfer: Transfer): Relay => {
       transfer.fail(dialect.peek({ event: event.event, data: transfer.clean(event.data) }).failure ?? seen.failure)
       return
     }
-    if (seen.usage !== undefined) transfer.usage = seen.usage
+    if (seen.usage !== undefined) transfer.usage = soFar === undefined ? seen.usage : greater(soFar, seen.usage)
+    else if (seen.usageSoFar !== undefined) soFar = soFar === undefined ? seen.usageSoFar : greater(soFar, seen.usageSoFar)
+    if (seen.mayEnd === true) mayEnd = true
     if (seen.usageOnly && hideUsage) return
     if (seen.content) gate.content()
     join(bytes)
-    if (seen.done) {
-      over = true
-      flush()
-      gate.done()
-    }
+    if (seen.done) ended = true
+  }
+  const finish = (): void => {
+    over = true
+    gate.done()
   }
   return {
     data: (chunk) => {
       splitter.push(chunk, take)
       if (over) return
       flush()
-      if (splitter.overflown) transfer.fail(malformed(`an event of the stream is larger than ${maxEventBytes} bytes`))
+      if (ended) finish()
+      else if (splitter.overflown) transfer.fail(malformed(`an event of the stream is larger than ${maxEventBytes} bytes`))
     },
     end: () => {
       splitter.end(take)
-      if (!over) transfer.fail({ class: "stream-cut", message: "the stream ended without its terminator" })
+      if (over) return
+      flush()
+      if (ended || mayEnd) finish()
+      else transfer.fail({ class: "stream-cut", message: "the stream ended without its terminator" })
     }
+  }
+}
+
+/** The greater of each count: providers tell usage in pieces, and the later ones leave out what has not changed. */
+const greater = (a: Usage, b: Usage): Usage => {
+  const long = Math.max(a.longCacheWriteInputTokens ?? 0, b.longCacheWriteInputTokens ?? 0)
+  return {
+    inputTokens: Math.max(a.inputTokens, b.inputTokens),
+    cachedInputTokens: Math.max(a.cachedInputTokens, b.cachedInputTokens),
+    cacheWriteInputTokens: Math.max(a.cacheWriteInputTokens, b.cacheWriteInputTokens),
+    ...(long > 0 ? { longCacheWriteInputTokens: long } : {}),
+    outputTokens: Math.max(a.outputTokens, b.outputTokens),
+    reasoningTokens: Math.max(a.reasoningTokens, b.reasoningTokens)
   }
 }
 
@@ -298,11 +362,16 @@ const isContent = (event: StreamEvent): boolean => {
     case "ToolCallStart":
     case "ToolCallDelta":
     case "SealedReasoning":
-    case "ReasoningSignature":
+    case "Sealed":
+    case "Whole":
     case "End":
       return true
     case "Start":
-    case "Lost":
+    case "Item":
+    case "Cited":
+    case "PartEnd":
+    case "ToolCallEnd":
+    case "Extra":
     case "Stop":
     case "Usage":
     case "Failed":
@@ -311,10 +380,12 @@ const isContent = (event: StreamEvent): boolean => {
 }
 
 const translateStream = (transfer: Transfer): Relay => {
-  const decode = transfer.target.dialect.streamDecoder
+  const decode = transfer.dialect.streamDecoder
   const encode: StreamEncoder<unknown> = transfer.call.incoming.api.dialect.streamEncoder(contextOf(transfer.call))
   const splitter = new SseSplitter(maxEventBytes)
   const gate = new Gate<string>(transfer)
+  // A request that held seals of others is translated into its own dialect, whose answers come back whole.
+  const foreign = transfer.dialect.name !== transfer.call.incoming.api.dialect.name
   let reading: unknown = decode.initial
   let writing = encode.initial
   let over = false
@@ -329,9 +400,13 @@ const translateStream = (transfer: Transfer): Relay => {
         return
       }
       if (event._tag === "Usage") transfer.usage = event.usage
-      if (event._tag === "Lost") transfer.losses.push({ field: event.field, reason: event.reason })
+      if (event._tag === "Extra" && event.extra.matters && foreign) {
+        const { field, reason } = event.extra
+        transfer.losses.push({ field, reason: reason ?? "the caller's dialect has no such field" })
+      }
       if (isContent(event)) gate.content()
-      const [next, text] = encode.step(writing, event)
+      const [next, text, losses] = encode.step(writing, event)
+      if (losses !== undefined) transfer.losses.push(...losses)
       writing = next
       out += text
       if (event._tag === "End") over = true

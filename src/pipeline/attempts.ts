@@ -40,7 +40,14 @@ export interface Attempts {
   readonly abandon: (call: Call, failure: Failure, side?: Side) => void
 }
 
-const noCandidate: ReadonlySet<Rejected["by"]> = new Set(["grant", "guard", "capability", "unknown-model", "ambiguous-model"])
+const noCandidate: ReadonlySet<Rejected["by"]> = new Set([
+  "grant",
+  "guard",
+  "capability",
+  "translation",
+  "unknown-model",
+  "ambiguous-model"
+])
 
 /** `flatMap`, at once where the first effect is a value already: services in memory answer so, and a step of the fibre costs more than their answer. */
 const andThen = <A, B>(effect: Effect.Effect<A>, f: (value: A) => Effect.Effect<B>): Effect.Effect<B> =>
@@ -273,6 +280,8 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
   const tryTarget = (call: Call, target: Target, lane: Lane): Effect.Effect<Settled> => {
     const startedAt = now()
     if (startedAt >= lane.commitBy) return tooLate(call, target)
+    const obstacle = attempt.obstacle?.(call, target)
+    if (obstacle !== undefined) return reject(call, { _tag: "Rejected", target: target.name, by: "translation", error: obstacle })
     let bound: Bound | undefined
     if (call.bounded) {
       const known = boundOf(call.ask, target)

@@ -1,6 +1,6 @@
 /** Providers and their models: where they answer, what they cost, what they can do, and the pools that routes share. */
 import * as Schema from "effect/Schema"
-import { providerKinds } from "../Providers.ts"
+import { dialectNames, providerKinds } from "../Providers.ts"
 import { Member, SpreadBy } from "./strategy.ts"
 import { Duration, Name, optional, PositiveInt, Price, Region, Secret } from "./terms.ts"
 
@@ -17,20 +17,61 @@ export const MockModel = Schema.Struct({
 })
 export type MockModel = typeof MockModel.Type
 
+const addressFault = (text: string): string | undefined => {
+  const url = URL.parse(text)
+  if (url === null || !(url.protocol === "http:" || url.protocol === "https:")) return "an http or https URL"
+  if (url.username !== "" || url.password !== "") return "a URL without credentials: use `key`"
+  return url.search === "" && url.hash === "" ? undefined : "a URL without query and fragment"
+}
+
 const BaseUrl = Schema.String.check(
-  Schema.makeFilter((text: string) => {
-    const url = URL.parse(text.replaceAll("{region}", "region"))
-    if (url === null || !(url.protocol === "http:" || url.protocol === "https:")) return "an http or https URL"
-    if (url.username !== "" || url.password !== "") return "a URL without credentials: use `key`"
-    return url.search === "" && url.hash === "" ? undefined : "a URL without query and fragment"
-  })
+  Schema.makeFilter((text: string) => addressFault(text.replaceAll("{region}", "region").replaceAll("{project}", "project")))
 )
+
+/** An application of Microsoft Entra ID that signs in with a secret of its own. */
+const Entra = Schema.Struct({
+  tenant: Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/u, { expected: "a tenant's id or domain" })),
+  client: Schema.String.check(Schema.isPattern(/^[A-Za-z0-9-]{1,64}$/u, { expected: "an application's (client) id" })),
+  secret: Secret,
+  /** What the token is for; the default is that of the public cloud. */
+  scope: optional(
+    Schema.String.check(
+      Schema.isPattern(/^\S{1,256}$/u, { expected: "one scope, such as `https://cognitiveservices.azure.com/.default`" })
+    ),
+    "https://cognitiveservices.azure.com/.default"
+  ),
+  /** Where tokens are given; the default is that of the public cloud. */
+  authority: optional(Schema.String.check(Schema.makeFilter(addressFault)), "https://login.microsoftonline.com")
+})
+
+/** Credentials of Google Cloud: a service account's JSON in the environment, or what the machine itself has (application default credentials). */
+const Google = Schema.Struct({ credentials: Schema.optionalKey(Secret) })
+
+/** How tokens are got for a provider that takes them instead of a key. */
+export const Auth = Schema.Struct({ entra: Schema.optionalKey(Entra), google: Schema.optionalKey(Google) }).check(
+  Schema.makeFilter(({ entra, google }) => (entra === undefined) !== (google === undefined) || "either `entra` or `google`")
+)
+export type Auth = typeof Auth.Type
 
 export const ProviderSpec = Schema.Struct({
   dialect: Schema.Literals(providerKinds),
-  /** Where the provider answers; the registry's address where absent. `{region}` in it stands for the region of the target. */
+  /** Where the provider answers; the registry's address where absent. `{region}` in it stands for the region of the target, `{project}` for `project`. */
   baseUrl: Schema.optionalKey(BaseUrl),
   key: Schema.optionalKey(Secret),
+  /** How tokens are got, for a provider that takes them instead of a key. */
+  auth: Schema.optionalKey(Auth),
+  /** The project that its address names. */
+  project: Schema.optionalKey(
+    Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][A-Za-z0-9.:-]{0,99}$/u, { expected: "a project's id, such as `acme-prod`" }))
+  ),
+  /** The dated version of its API; the undated one where absent. */
+  apiVersion: Schema.optionalKey(
+    Schema.String.check(
+      Schema.isPattern(/^20\d\d-[01]\d-[0-3]\d(-preview)?$/u, { expected: "a dated version, such as `2024-10-21` or `2025-04-01-preview`" })
+    )
+  ),
+  /** The APIs that it is spoken to in, best first; what its kind speaks where absent. */
+  speaks: Schema.optionalKey(Schema.NonEmptyArray(Schema.Literals(dialectNames))),
   /** Where it serves, unless a target says otherwise. */
   region: Schema.optionalKey(Region),
   /** Whether callers may ask for models that are not declared as targets, as `provider/model`. */

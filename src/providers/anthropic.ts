@@ -1,18 +1,26 @@
 /**
- * Anthropic's Messages API as a target.
+ * Anthropic's Messages API, as a target and as callers speak it.
  *
  * It is spoken at `anthropic-version: 2023-06-01`, the version under which every generation of Claude and every compatible host answers; what newer
  * models refuse of it is left out by the model's name (`anthropic/models.ts`). The parts live in `anthropic/`; what the fast path needs of
  * every stream event, `peek`, is below.
  */
-import type { Dialect, Peek, SseEvent } from "../Dialect.ts"
+import type { Api } from "../Call.ts"
+import type { CallerDialect, Dialect, Peek, SseEvent } from "../Dialect.ts"
 import { malformed } from "./failures.ts"
-import { field, isObject, parse, textAt } from "./json.ts"
+import { field, isObject, listAt, parse, textAt } from "./json.ts"
 import { decodeAnswer } from "./anthropic/answer.ts"
+import { parseCount, parseMessages } from "./anthropic/ask.ts"
+import { counting, countingCaller } from "./anthropic/counting.ts"
+import { decodeRequest } from "./anthropic/decode.ts"
+import { streamEncoder } from "./anthropic/encodeStream.ts"
+import { errorBody, errorEvent } from "./anthropic/error.ts"
 import { classify, failureIn } from "./anthropic/failure.ts"
+import { overrides } from "./anthropic/overrides.ts"
 import { encodeRequest } from "./anthropic/request.ts"
 import { streamDecoder } from "./anthropic/stream.ts"
 import { usageOf } from "./anthropic/usage.ts"
+import { encodeAnswer } from "./anthropic/write.ts"
 
 const nothing: Peek = { content: false, usageOnly: false, done: false }
 const content: Peek = { content: true, usageOnly: false, done: false }
@@ -33,8 +41,12 @@ const peek = (event: SseEvent): Peek => {
   const type = textAt(data, "type")
   switch (type) {
     case "message_start": {
-      const usage = usageOf(field(data, "message"))
-      return usage === undefined ? nothing : { ...nothing, usage }
+      const message = field(data, "message")
+      const usage = usageOf(message)
+      const shown = listAt(message, "content").length > 0 ? content : nothing
+      if (usage === undefined) return shown
+      // A message that comes whole is over with its first event, and so are its counts.
+      return { ...shown, ...(typeof field(message, "stop_reason") === "string" ? { usage } : { usageSoFar: usage }) }
     }
     case "message_delta": {
       const usage = usageOf(data)
@@ -55,16 +67,42 @@ const peek = (event: SseEvent): Peek => {
 
 /** Anthropic's Messages API as a target. */
 export const anthropic: Dialect = {
-  path: "/messages",
-  headers: (key): Readonly<Record<string, string>> => ({
-    "anthropic-version": "2023-06-01",
-    ...(key === undefined ? {} : { "x-api-key": key })
-  }),
+  name: "messages",
+  path: () => "/messages",
+  headers: { "anthropic-version": "2023-06-01" },
+  passes: ["anthropic-beta"],
   encodeRequest,
   decodeAnswer,
   streamDecoder,
   classify,
   usageOf,
   failureIn,
-  peek
+  peek,
+  counting
 }
+
+/** Anthropic's Messages API as callers speak it. */
+export const anthropicCaller: CallerDialect = {
+  name: "messages",
+  decodeRequest,
+  overrides,
+  modelField: "model",
+  wantsUsage: () => true,
+  usageWish: () => undefined,
+  encodeAnswer,
+  streamEncoder,
+  counting: countingCaller
+}
+
+/** The Messages API: how its requests are read, and how its errors look. */
+export const messages: Api = {
+  name: "messages",
+  operation: "generate",
+  dialect: anthropicCaller,
+  parse: parseMessages,
+  errorBody,
+  errorEvent
+}
+
+/** The same API's count of a request's tokens. */
+export const countTokens: Api = { ...messages, name: "messages.count_tokens", operation: "count", parse: parseCount }

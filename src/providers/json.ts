@@ -9,7 +9,8 @@
 export type Json = Readonly<Record<string, unknown>>
 
 /** Whether `value` is a JSON object (an array is not one). */
-export const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
+export const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !("rawJSON" in value && exact.isRawJSON(value))
 
 /** The own field `name` of `value`, so that `constructor` and its like are absent unless written. */
 export const field = (value: unknown, name: string): unknown =>
@@ -54,5 +55,34 @@ export const print = (value: unknown): string => {
     return JSON.stringify(value) ?? ""
   } catch {
     return ""
+  }
+}
+
+/** A run of digits that a double may not hold. */
+const longNumber = /\d{16}/
+
+interface Exact {
+  readonly rawJSON: (text: string) => unknown
+  readonly isRawJSON: (value: unknown) => boolean
+  readonly parse: (text: string, revive: (key: string, value: unknown, context: { readonly source?: string }) => unknown) => unknown
+}
+
+/** TypeScript does not know these yet (ECMAScript, "JSON.parse source text access"). */
+const exact = JSON as unknown as Exact
+
+/**
+ * The JSON value that `text` spells, in which an integer that no double holds stays what it was: it is printed again digit for digit. `undefined` where it is no JSON.
+ */
+export const parseExact = (text: string): unknown => {
+  if (!longNumber.test(text)) return parse(text)
+  try {
+    return exact.parse(text, (_key, value, { source }) =>
+      typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && /^-?\d{16,}$/.test(source)
+        ? exact.rawJSON(source)
+        : value
+    )
+  } catch {
+    // Nested more deeply than the reviver goes.
+    return parse(text)
   }
 }

@@ -8,13 +8,17 @@ import type { Api } from "../Call.ts"
 import type { CallerDialect, Dialect, Peek, SseEvent } from "../Dialect.ts"
 import { malformed } from "./failures.ts"
 import { field, isObject, listAt, parse } from "./json.ts"
-import { encodeAnswer, streamEncoder } from "./openai/answer.ts"
+import { encodeAnswer } from "./openai/answer.ts"
 import { parseChat } from "./openai/ask.ts"
+import { embeddingCaller, embeddingDialect, parseEmbeddings } from "./openai/embeddings.ts"
 import { errorBody, errorEvent } from "./openai/error.ts"
 import { classify, failureIn } from "./openai/failure.ts"
 import { overrides } from "./openai/overrides.ts"
 import { decodeRequest } from "./openai/request.ts"
-import { decodeAnswer, encodeRequest, streamDecoder } from "./openai/target.ts"
+import { streamEncoder } from "./openai/stream.ts"
+import { decodeAnswer } from "./openai/target/answer.ts"
+import { encodeRequest } from "./openai/target/request.ts"
+import { streamDecoder } from "./openai/target/stream.ts"
 import { usageOf } from "./openai/usage.ts"
 
 const nothing: Peek = { content: false, usageOnly: false, done: false }
@@ -52,7 +56,17 @@ const isPlainText = (data: string): boolean => {
 const some = (value: unknown): boolean =>
   typeof value === "string" ? value !== "" : Array.isArray(value) ? value.length > 0 : typeof value === "object" && value !== null
 
-const contentKeys = ["content", "tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio", "thinking_blocks"]
+const contentKeys = [
+  "content",
+  "tool_calls",
+  "reasoning_content",
+  "reasoning",
+  "refusal",
+  "function_call",
+  "audio",
+  "images",
+  "thinking_blocks"
+]
 
 const showsContent = (choice: unknown): boolean => {
   const delta = field(choice, "delta")
@@ -76,26 +90,59 @@ const peek = (event: SseEvent): Peek => {
 
 /** OpenAI Chat Completions as a target. */
 export const openai: Dialect = {
-  path: "/chat/completions",
-  headers: (key): Readonly<Record<string, string>> => (key === undefined ? {} : { authorization: `Bearer ${key}` }),
+  name: "chat.completions",
+  path: () => "/chat/completions",
+  headers: {},
+  passes: [],
   encodeRequest,
   decodeAnswer,
   streamDecoder,
   classify,
   usageOf,
   failureIn,
-  peek
+  peek,
+  embeddings: embeddingDialect
+}
+
+const wantsUsage: CallerDialect["wantsUsage"] = (body) => {
+  const options = body["stream_options"]
+  return typeof options === "object" && options !== null && (options as { readonly include_usage?: unknown }).include_usage === true
+}
+
+const usageWish: CallerDialect["usageWish"] = (body) => {
+  const options = body["stream_options"]
+  return { key: "stream_options", json: JSON.stringify({ ...(typeof options === "object" ? options : {}), include_usage: true }) }
 }
 
 /** OpenAI Chat Completions as callers speak it. */
-export const openaiCaller: CallerDialect = { decodeRequest, overrides, encodeAnswer, streamEncoder }
+export const openaiCaller: CallerDialect = {
+  name: "chat.completions",
+  decodeRequest,
+  overrides,
+  modelField: "model",
+  wantsUsage,
+  usageWish,
+  encodeAnswer,
+  streamEncoder,
+  embeddings: embeddingCaller
+}
 
 /** The Chat Completions API: how its requests are read, and how its errors look. */
 export const chatCompletions: Api = {
   name: "chat.completions",
-  speaks: "openai",
+  operation: "generate",
   dialect: openaiCaller,
   parse: parseChat,
+  errorBody,
+  errorEvent
+}
+
+/** The Embeddings API, in the dialect of the same family. */
+export const embeddings: Api = {
+  name: "embeddings",
+  operation: "embed",
+  dialect: openaiCaller,
+  parse: parseEmbeddings,
   errorBody,
   errorEvent
 }

@@ -14,12 +14,21 @@ import type { Row } from "./Traffic.ts"
 const unused = (): never => {
   throw new Error("a simulated request has no body that could be read or translated")
 }
-const dialect: CallerDialect = { decodeRequest: unused, overrides: unused, encodeAnswer: unused, streamEncoder: unused }
+const dialect: CallerDialect = {
+  name: "chat.completions",
+  decodeRequest: unused,
+  overrides: unused,
+  modelField: "model",
+  wantsUsage: unused,
+  usageWish: unused,
+  encodeAnswer: unused,
+  streamEncoder: unused
+}
 
 /** The API that simulated callers speak: the usual one, with errors that nobody reads. */
 export const api: Api = {
   name: "chat.completions",
-  speaks: "openai",
+  operation: "generate",
   dialect,
   parse: unused,
   errorBody: () => "{}",
@@ -33,6 +42,8 @@ const noScan: Scan = { members: [], duplicate: undefined, close: 0 }
 export class Arrival implements Incoming, Parsed, Ask, Reply {
   /** Counted from 0 over all traffic: its luck depends on it. */
   readonly number: number
+  readonly operation = "generate"
+  readonly sealed = false
   readonly row: Row
   readonly id: string
   readonly secret: string | undefined

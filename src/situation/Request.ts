@@ -59,6 +59,7 @@ const parse = (body: string, header: (name: string) => string | null): Parsed =>
 
 /** What the parser found, but for what the body could not say: its length, its messages, and what would be in messages that it does not have. */
 const corrected = (ask: Ask, inputBytes: number, messages: number, needs: ReadonlyArray<Capability>): Ask => ({
+  operation: ask.operation,
   model: ask.model,
   stream: ask.stream,
   inputBytes: () => inputBytes,

@@ -1,5 +1,5 @@
 // Every section and every word that `example.ts` does not use. Type-checked by `test/AuthoringTypes.test.ts`.
-import { env, organisation, policy, sha256, usd } from "turnout"
+import { entra, env, google, organisation, policy, sha256, usd } from "turnout"
 
 export default policy({
   name: "every-word",
@@ -26,6 +26,21 @@ export default policy({
   ],
   providers: {
     openai: { dialect: "openai", key: env("OPENAI_API_KEY"), region: "us", open: true },
+    azure: {
+      dialect: "azure",
+      baseUrl: "https://acme.openai.azure.com",
+      auth: entra({
+        tenant: "acme.com",
+        client: "9f1b0a52-5d1e-4c39-8c1a-8b6f7f1a2c33",
+        secret: env("ENTRA_SECRET"),
+        scope: "https://cognitiveservices.azure.us/.default",
+        authority: "https://login.microsoftonline.us"
+      }),
+      apiVersion: "2024-10-21",
+      speaks: ["chat.completions", "responses"]
+    },
+    vertex: { dialect: "vertex", project: "acme-prod", region: "eu", auth: google({ credentials: env("GOOGLE_ACCOUNT") }) },
+    machine: { dialect: "vertex", project: "acme-dev", region: "global", auth: google() },
     closed: { dialect: "groq", key: env("GROQ_API_KEY"), open: false },
     local: {
       dialect: "openai",
@@ -88,6 +103,8 @@ export default policy({
     { name: "odd", when: opaque({ "==": [{ "%": [{ var: "request.messages" }, 2] }, 1] }), require: { regions: ["eu"] } }
   ],
   commit: "first-content",
+  translation: "report",
+  fetch: { hosts: ["images.example.com", "*.example.org"], maxBytes: 1_000_000, timeout: "5 seconds" },
   timeouts: { connect: "3 seconds", headers: "30 seconds", firstToken: "20 seconds", idle: "none", total: "10 minutes" },
   effort: { attempts: 6, time: "2 minutes", dollars: usd(5) },
   accept: [
@@ -164,6 +181,7 @@ export default policy({
         budget("company").remaining.lt(1)
       ),
       commit: "whole",
+      translation: "strict",
       timeouts: { headers: "10 seconds", total: "none" },
       effort: { attempts: 2, time: "none", dollars: "none" },
       to: hedge("mini", { after: "800 millis", with: retry({ attempts: 2 }, "fast") })

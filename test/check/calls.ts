@@ -1,11 +1,9 @@
 /** Calls that can be: facts of a generated request, settled to what hangs together. */
-import { apis } from "../../src/Apis.ts"
+import { apiNames } from "../../src/Apis.ts"
 import type { Compiled } from "../../src/Compile.ts"
 import { budgetFacts } from "../../src/Facts.ts"
 import { budgetsOf, budgetsOfAll } from "../../src/Layers.ts"
 import type { FactValues, Value } from "../reference.ts"
-
-const apiNames = [...apis.values()].map(({ name }) => name)
 
 /** A steered fact may be `"other"` than it was. */
 const size = (value: Value | undefined): number => (value === "other" ? 7 : Math.abs(Number(value ?? 0)))

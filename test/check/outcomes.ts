@@ -1,5 +1,5 @@
 /** What a decision leaves of a route and of each part of it, read off the compiled plan and its slots. */
-import { apis } from "../../src/Apis.ts"
+import { apiNames } from "../../src/Apis.ts"
 import type { Compiled, Plan, SendPlan } from "../../src/Compile.ts"
 import type { Decision } from "../../src/Decision.ts"
 import { budgetFacts } from "../../src/Facts.ts"
@@ -109,8 +109,6 @@ export const planAt = ({ policy, routes }: Compiled, decision: Decision, path: P
   }
   return plan
 }
-
-const apiNames = [...apis.values()].map(({ name }) => name)
 
 /** The same facts as a call can have them, of a key that the policy declares or of another that was `issued`; undefined where there is no such caller. */
 export const plausible = ({ budgets, policy, targets }: Compiled, given: FactValues, issued = true): FactValues | undefined => {

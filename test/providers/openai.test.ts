@@ -3,6 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
+import { providers } from "../../src/Providers.ts"
 import { openai, openaiCaller } from "../../src/providers/openai.ts"
 import { failures, hidden } from "../fixtures/openai/failures.ts"
 
@@ -201,9 +202,9 @@ describe("failures", () => {
 
 describe("the target", () => {
   it("is reached with a bearer, or without a key with nothing", () => {
-    assert.deepStrictEqual(openai.headers("k"), { authorization: "Bearer k" })
-    assert.deepStrictEqual(openai.headers(undefined), {})
-    assert.strictEqual(openai.path, "/chat/completions")
+    assert.deepStrictEqual(openai.headers, {})
+    assert.deepStrictEqual(providers.openai.credential("k"), { authorization: "Bearer k" })
+    assert.strictEqual(openai.path("gpt", true), "/chat/completions")
   })
 
   it("asks a stream for its usage, and gets its own unknown fields back", () => {

@@ -29,6 +29,9 @@ const visible = (text: unknown): ReadonlyArray<string> => (typeof text === "stri
 const textsOf = (content: Any): ReadonlyArray<string> =>
   typeof content === "string" ? visible(content) : list(content).flatMap((part) => visible(part.text ?? part.refusal))
 
+/** Where a citation of Claude's leads to, if that is an address. */
+const urlOf = ({ source, url }: Any): string | undefined => url ?? (/^https?:/.test(source ?? "") ? source : undefined)
+
 /** What an OpenAI request says, by its own JSON. */
 const asked = (body: Any) => {
   const said = list(body.messages)
@@ -80,7 +83,7 @@ const sent = (body: Any) => {
 
 /** Fields that a Messages request carries, when they hold something. Anything else must be lost by name, or hold a value that changes nothing. */
 const carried = new Set(
-  "model messages stream stream_options tools functions function_call tool_choice parallel_tool_calls temperature top_p top_k stop max_tokens max_completion_tokens response_format reasoning_effort user".split(
+  "model messages stream stream_options tools functions function_call tool_choice parallel_tool_calls temperature top_p top_k stop max_tokens max_completion_tokens response_format reasoning_effort reasoning user".split(
     " "
   )
 )
@@ -88,6 +91,7 @@ const harmless: Readonly<Record<string, (value: Any) => boolean>> = {
   n: (value) => value === 1,
   metadata: () => true,
   store: () => true,
+  usage: () => true,
   prompt_cache_key: () => true,
   service_tier: (value) => value === "auto" || value === "default",
   logprobs: (value) => value === false,
@@ -230,7 +234,22 @@ describe.skipIf(!present(...messages))("recorded answers of Claude become answer
           assert.strictEqual(usage.prompt_tokens_details.cached_tokens, body.usage.cache_read_input_tokens ?? 0, id)
         }
         const unsaid = blocks.flatMap((block, index) =>
-          plain.has(block.type) ? (list(block.citations).length > 0 ? [`content[${index}].citations`] : []) : [`content[${index}]`]
+          plain.has(block.type)
+            ? list(block.citations).some((one) => urlOf(one) === undefined)
+              ? [`content[${index}].citations`]
+              : []
+            : [`content[${index}]`]
+        )
+        // A source with a URL is told with the text that it stands for.
+        assert.deepStrictEqual(
+          list(choice.message.annotations).map(({ url_citation: { end_index, start_index, url } }) => [
+            url,
+            choice.message.content.slice(start_index, end_index)
+          ]),
+          of("text").flatMap((block) =>
+            list(block.citations).flatMap((one) => (urlOf(one) === undefined ? [] : [[urlOf(one), block.text]]))
+          ),
+          id
         )
         const losses = encoded.losses.map(({ field }) => field)
         for (const field of unsaid) assert.include(losses, field, id)
@@ -273,6 +292,20 @@ describe.skipIf(!present(...messages))("recorded answers of Claude become answer
           .join("")
       assert.strictEqual(deltas.map((delta) => delta.content ?? "").join(""), written("text_delta", "text"), id)
       assert.strictEqual(deltas.map((delta) => delta.reasoning_content ?? "").join(""), written("thinking_delta", "thinking"), id)
+      const text = deltas.map((delta) => delta.content ?? "").join("")
+      const textOf = (index: number): string =>
+        events
+          .filter((event) => event.index === index && event.delta?.type === "text_delta")
+          .map((event) => event.delta.text)
+          .join("")
+      const urls = events.filter((event) => event.delta?.type === "citations_delta" && urlOf(event.delta.citation) !== undefined)
+      assert.deepStrictEqual(
+        deltas
+          .flatMap((delta) => list(delta.annotations))
+          .map(({ url_citation: { end_index, start_index, url } }) => [url, text.slice(start_index, end_index)]),
+        urls.map((event) => [urlOf(event.delta.citation), textOf(event.index)]),
+        id
+      )
       const uses = events.filter((event) => event.type === "content_block_start" && event.content_block.type === "tool_use")
       const expected = uses.map((use) => {
         const text = events

@@ -39,12 +39,15 @@ export const translate = (events: ReadonlyArray<SseEvent>, from: Dialect, to: Ca
   let writing: unknown = encoder.initial
   let text = ""
   const steps: Array<StreamEvent> = []
+  const losses: Array<string> = []
   const say = (said: ReadonlyArray<StreamEvent>): void => {
     for (const step of said) {
       steps.push(step)
-      const [next, more] = encoder.step(writing, step)
+      const [next, more, lost = []] = encoder.step(writing, step)
       writing = next
       text += more
+      if (step._tag === "Extra" && step.extra.matters && from.name !== to.name) losses.push(step.extra.field)
+      losses.push(...lost.map(({ field }) => field))
     }
   }
   for (const event of events) {
@@ -56,11 +59,11 @@ export const translate = (events: ReadonlyArray<SseEvent>, from: Dialect, to: Ca
   return {
     text,
     steps,
-    losses: steps.flatMap((step) => (step._tag === "Lost" ? [step.field] : [])),
+    losses,
     failure: steps.find((step) => step._tag === "Failed")?.failure,
     usage: steps.findLast((step) => step._tag === "Usage")?.usage
   }
 }
 
 /** The context of all fixtures. */
-export const context: AnswerContext = { id: "chatcmpl-1", model: "smart", createdSeconds: 1_760_000_000, includeUsage: true }
+export const context: AnswerContext = { id: "1", model: "smart", createdSeconds: 1_760_000_000, includeUsage: true, request: {} }

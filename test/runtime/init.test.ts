@@ -12,7 +12,7 @@ import { check } from "../../src/Check.ts"
 import { compile } from "../../src/Compile.ts"
 import * as words from "../../src/index.ts"
 import { capabilitiesOf } from "../../src/Models.ts"
-import { type Provider, providerKinds, providers } from "../../src/Providers.ts"
+import { type Provider, providers, startingKinds } from "../../src/Providers.ts"
 import { open, type Report } from "../../src/Simulate.ts"
 import { directory, runCli, runHere } from "../http/support.ts"
 
@@ -22,7 +22,7 @@ const evaluated = (source: string): unknown => {
   return (new Function("words", code) as (of: typeof words) => unknown)(words)
 }
 
-const kinds = [mock, ...providerKinds] as const
+const kinds = [mock, ...startingKinds] as const
 
 describe("init", () => {
   it("writes what checks, passes and simulates, as the commands that people run", async () => {
@@ -89,9 +89,9 @@ describe("init", () => {
   }, 120_000)
 
   it("begins with models whose price and limits are known", () => {
-    for (const kind of providerKinds) {
+    for (const kind of startingKinds) {
       const { models, starts } = providers[kind] as Provider
-      for (const model of starts) {
+      for (const model of starts ?? []) {
         assert.isDefined(catalog(kind, model!), `${kind} ${model}`)
         assert.isDefined(capabilitiesOf(models, model!)?.contextWindow, `${kind} ${model}`)
       }
@@ -178,6 +178,6 @@ describe("init", () => {
         return yield* answersTo({ name: undefined, providers: undefined, budget: undefined }, "/x/usual", true)
       }).pipe(Effect.provideService(Terminal.Terminal, typing()), Effect.provide(NodeServices.layer), Effect.timeout("10 seconds"))
     )
-    assert.deepStrictEqual(answers, { name: "acme", providers: [providerKinds[0]!], budget: 50 }, shown.join(""))
+    assert.deepStrictEqual(answers, { name: "acme", providers: [startingKinds[0]!], budget: 50 }, shown.join(""))
   })
 })

@@ -9,7 +9,7 @@
  * Here bounds are rounded to values that there are: whole numbers where a fact counts something, doubles elsewhere (more than 5 and less than the next double is
  * nothing), nano-dollars where the real function of `Facts.ts` crosses the literal, found by halving.
  */
-import { apis } from "../../Apis.ts"
+import { apiNames } from "../../Apis.ts"
 import type { Condition, Order } from "../../Condition.ts"
 import { budgetFacts, type FactSource, type FactValue, makeTable, typeOf } from "../../Facts.ts"
 import { type Caller, callersOf, local } from "../../Keys.ts"
@@ -211,7 +211,7 @@ const membersWhere = (universe: Values, membersFor: (value: FactValue) => Member
 
 /** The texts of facts that take no others. */
 const textsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "request.api": [...new Set([...apis.values()].map(({ name }) => name))],
+  "request.api": apiNames,
   "time.weekday": weekdays
 }
 

@@ -3,6 +3,8 @@
  *
  * The error's type decides, then its `details.error_code`, then the few messages by which an `invalid_request_error` says that it is something else:
  * a prompt that is too long, an account without credit, an answer that a filter held back.
+ *
+ * Source: platform.claude.com, "Claude API errors"; the codes of details, the types of the official SDK.
  */
 import type { Failure, FailureClass } from "../../Failure.ts"
 import { classOfStatus, failure, looseMessage } from "../failures.ts"
@@ -29,7 +31,17 @@ const byDetail: Readonly<Record<string, FailureClass>> = {
   linked_organization_spend_limit_reached: "quota-exhausted",
   linked_organization_billing_unavailable: "quota-exhausted",
   ramp_limit_exceeded: "rate-limited",
-  organization_on_hold: "auth"
+  organization_on_hold: "auth",
+  // Settings of the account, whatever the status says: the caller is not to blame, and another account may answer.
+  organization_type_not_supported: "auth",
+  parent_organization_required: "auth",
+  cmek_key_disabled: "auth",
+  cmek_key_network_blocked: "auth",
+  // What was not found is not the model, but what the caller wants continued.
+  thread_not_found: "bad-request",
+  // Codes of a gateway like this one.
+  context_length_exceeded: "context-length",
+  content_filter: "content-filter"
 }
 
 const tooLong = /prompt is too long|exceeds? (?:the )?(?:model's )?(?:maximum )?context (?:limit|length|window)|input is too long/i
@@ -49,7 +61,7 @@ const judge = (status: number | undefined, body: unknown, headers: Headers): Fai
   const type = textAt(error, "type")
   const detail = textAt(objectAt(error, "details"), "error_code")
   const message = textAt(error, "message") ?? looseMessage(body)
-  const said = { type, code: detail, message }
+  const said = { type, code: detail, message, param: textAt(error, "param") }
   const text = message ?? ""
   const shown = status !== undefined && status >= 400 ? status : undefined
   const clientError = type === "invalid_request_error" || type === undefined || type === "rate_limit_error"

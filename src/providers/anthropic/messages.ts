@@ -1,9 +1,11 @@
 /**
  * The messages of a Messages request: turns, blocks, and where instructions go.
  */
-import type { Instruction, Message, Part, Source } from "../../Conversation.ts"
-import { isObject, parse } from "../json.ts"
+import type { File, Image, Instruction, Message, Part, Seal, Source, ToolResult } from "../../Conversation.ts"
+import { isObject, parse, parseExact, print } from "../json.ts"
 import type { Json } from "../json.ts"
+import { gathered, joined } from "../turns.ts"
+import { idOfCall, idOfResult } from "./calls.ts"
 import { blank, cacheControl, lose } from "./writing.ts"
 import type { Body, Writing } from "./writing.ts"
 
@@ -24,49 +26,91 @@ const decodeText = (base64: string): string | undefined => {
   return new TextDecoder().decode(Uint8Array.from(atob(clean), (character) => character.charCodeAt(0)))
 }
 
-const mediaBlock = (writing: Writing, source: Source, name: string | undefined, picture: boolean, at: string): Body | undefined => {
-  const title = name === undefined ? {} : { title: name }
-  if (source._tag === "Uploaded") return lose(writing, at, "a file that was uploaded to another provider cannot be read")
-  if (source._tag === "Url") {
-    if (!isWebUrl(source.url)) return lose(writing, at, "only http and https URLs can be read")
-    const url = { type: "url", url: source.url }
-    return picture ? { type: "image", source: url } : { type: "document", source: url, ...title }
-  }
-  const { data } = source
-  const mediaType = source.mediaType === "image/jpg" ? "image/jpeg" : source.mediaType
-  if (imageTypes.has(mediaType)) return { type: "image", source: { type: "base64", media_type: mediaType, data } }
-  if (mediaType === "application/pdf") return { type: "document", source: { type: "base64", media_type: mediaType, data }, ...title }
-  const text = !picture && mediaType.startsWith("text/") ? decodeText(data) : undefined
-  if (text !== undefined && !blank(text))
-    return { type: "document", source: { type: "text", media_type: "text/plain", data: text }, ...title }
-  return lose(writing, at, `\`${mediaType}\` is not a media type that Claude reads`)
+/** Media types of text that do not say so. */
+const textual = /^text\/|^application\/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|javascript|x-ndjson)$/
+
+/** What is read of a source at a URL: a picture, a PDF, or nothing. */
+const urlBlock = (source: Source & { readonly _tag: "Url" }, picture: boolean): Body | undefined => {
+  const mediaType = source.mediaType?.toLowerCase()
+  const url = { type: "url", url: source.url }
+  if (mediaType === undefined || mediaType.endsWith("/*")) return { type: picture ? "image" : "document", source: url }
+  if (imageTypes.has(jpeg(mediaType))) return { type: "image", source: url }
+  return mediaType === "application/pdf" ? { type: "document", source: url } : undefined
 }
 
-/** Claude takes only letters, digits, `_` and `-` in an id; other hosts also put dots and colons there. */
-const callId = (id: string): string =>
-  id === "" ? "call" : id.replace(/[^\w-]/g, (character) => `_${(character.codePointAt(0) ?? 0).toString(16)}_`)
+const jpeg = (mediaType: string): string => (mediaType === "image/jpg" ? "image/jpeg" : mediaType)
+
+const sourceBlock = (writing: Writing, source: Source, picture: boolean, at: string): Body | undefined => {
+  switch (source._tag) {
+    case "Uploaded":
+      return lose(writing, at, "a file that was uploaded to another provider cannot be read")
+    case "Url":
+      if (!isWebUrl(source.url)) return lose(writing, at, "only http and https URLs can be read")
+      return urlBlock(source, picture) ?? lose(writing, at, `\`${source.mediaType}\` is not a media type that Claude reads from a URL`)
+    case "Plain":
+      if (blank(source.text)) return lose(writing, at, "a document needs visible text")
+      return { type: "document", source: { type: "text", media_type: "text/plain", data: source.text } }
+    case "Base64": {
+      const { data } = source
+      const mediaType = jpeg(source.mediaType.toLowerCase())
+      if (imageTypes.has(mediaType)) return { type: "image", source: { type: "base64", media_type: mediaType, data } }
+      if (mediaType === "application/pdf") return { type: "document", source: { type: "base64", media_type: mediaType, data } }
+      const text = !picture && textual.test(mediaType) ? decodeText(data) : undefined
+      if (text !== undefined && !blank(text)) return { type: "document", source: { type: "text", media_type: "text/plain", data: text } }
+      return lose(writing, at, `\`${source.mediaType}\` is not a media type that Claude reads`)
+    }
+  }
+}
+
+const mediaBlock = (writing: Writing, part: Image | File, at: string): Body | undefined => {
+  const block = sourceBlock(writing, part.source, part._tag === "Image", at)
+  if (block === undefined || part._tag === "Image" || block["type"] !== "document") return block
+  return {
+    ...block,
+    ...(part.name === undefined ? {} : { title: part.name }),
+    ...(part.cite === true ? { citations: { enabled: true } } : {})
+  }
+}
 
 const inputOf = (writing: Writing, text: string, at: string): Json => {
   if (blank(text)) return {}
-  const value = parse(text)
+  // Reading with care ends sooner in what is nested deeply.
+  const value = parseExact(text) ?? parse(text)
   if (isObject(value)) return value
   lose(writing, at, "the arguments of this call are not a JSON object, so they are sent as the text of one")
   return { arguments: text }
 }
 
-const resultContent = (writing: Writing, parts: ReadonlyArray<Part>): Body => {
+const resultContent = (writing: Writing, { object, parts }: ToolResult, at: string): Body => {
   const only = parts.length === 1 ? parts[0] : undefined
   if (only?._tag === "Text" && only.cache === undefined) return blank(only.text) ? {} : { content: only.text }
-  const content = parts.flatMap((part) => blocksOf(writing, part, "user"))
+  const content = parts.flatMap((part) => blocksOf(writing, part, "user", at))
+  if (parts.length === 0 && object !== undefined) return { content: print(object) }
   return content.length === 0 ? {} : { content }
 }
 
-const blocksOf = (writing: Writing, part: Part, role: "user" | "assistant"): ReadonlyArray<Body> => {
-  const at = part.at ?? "messages"
+/**
+ * What Claude sealed, before the part that now carries the seal: its own place is a block. Any other provider's seal is lost.
+ */
+const sealed = (writing: Writing, seal: Seal | undefined, at: string): ReadonlyArray<Body> => {
+  if (seal === undefined) return []
+  if (seal.dialect === "messages") return [{ type: "redacted_thinking", data: seal.data }]
+  lose(writing, at, "only the provider that sealed this can read its seal")
+  return []
+}
+
+/** `around` is where the part lies, for parts that do not say it. */
+const blocksOf = (writing: Writing, part: Part, role: "user" | "assistant", around: string): ReadonlyArray<Body> => {
+  const at = part.at ?? around
   const one = (block: Body | undefined): ReadonlyArray<Body> => (block === undefined ? [] : [block])
   switch (part._tag) {
-    case "Text":
-      return blank(part.text) ? [] : [{ type: "text", text: part.text, ...cacheControl(part.cache) }]
+    case "Text": {
+      const seal = sealed(writing, part.seal, at)
+      if (blank(part.text)) return seal
+      if (part.citations !== undefined && part.citations.length > 0)
+        lose(writing, `${at}.citations`, "only sources that Claude found itself can be named again")
+      return [...seal, { type: "text", text: part.text, ...cacheControl(part.cache) }]
+    }
     case "Refusal":
       if (blank(part.text)) return []
       lose(writing, at, "an earlier refusal is sent as ordinary text")
@@ -77,30 +121,42 @@ const blocksOf = (writing: Writing, part: Part, role: "user" | "assistant"): Rea
       if (part._tag === "Image" && (part.detail === "low" || part.detail === "original")) {
         lose(writing, `${at}.detail`, "Claude chooses the resolution by itself")
       }
-      const block = mediaBlock(writing, part.source, part._tag === "File" ? part.name : undefined, part._tag === "Image", at)
+      const block = mediaBlock(writing, part, at)
       return one(block && { ...block, ...cacheControl(part.cache) })
     }
     case "Audio":
       return one(lose(writing, at, "Claude does not listen to audio"))
     case "ToolCall":
       return [
-        { type: "tool_use", id: callId(part.id), name: part.name, input: inputOf(writing, part.arguments, at), ...cacheControl(part.cache) }
+        ...sealed(writing, part.seal, at),
+        {
+          type: "tool_use",
+          id: idOfCall(writing.calls, part.id, part.name),
+          name: part.name,
+          input: inputOf(writing, part.arguments, at),
+          ...cacheControl(part.cache)
+        }
       ]
-    case "ToolResult":
+    case "ToolResult": {
+      const id = idOfResult(writing.calls, part.callId, part.name)
+      if (id === undefined) return one(lose(writing, at, "the call that this is a result of has one already"))
       return [
         {
           type: "tool_result",
-          tool_use_id: callId(part.callId),
-          ...resultContent(writing, part.parts),
+          tool_use_id: id,
+          ...resultContent(writing, part, at),
           ...(part.isError === true ? { is_error: true } : {}),
           ...cacheControl(part.cache)
         }
       ]
+    }
     case "Reasoning":
-      if (part.signature === undefined) return one(lose(writing, at, "earlier reasoning without a signature is not accepted"))
-      return [{ type: "thinking", thinking: part.text, signature: part.signature }]
+      if (part.seal?.dialect !== "messages")
+        return one(lose(writing, at, "earlier reasoning without a signature of Claude is not accepted"))
+      return [{ type: "thinking", thinking: part.text, signature: part.seal.data }]
     case "SealedReasoning":
-      return [{ type: "redacted_thinking", data: part.data }]
+      if (part.seal.dialect !== "messages") return one(lose(writing, at, "only the provider that sealed this reasoning can read it"))
+      return [{ type: "redacted_thinking", data: part.seal.data }]
     case "Foreign":
       return one(lose(writing, at, `\`${part.type}\` has no place in a Messages request`))
   }
@@ -152,7 +208,7 @@ const turnsOf = (writing: Writing): { readonly system: ReadonlyArray<Instruction
     } else pending.forEach(({ instruction }) => hoist(instruction))
     pending = []
   }
-  for (const message of conversation.messages) {
+  for (const message of joined(conversation.messages)) {
     if (message.name !== undefined) lose(writing, `${message.at}.name`, "Claude does not tell participants of one role apart")
     if (message.role === "system" || message.role === "developer") {
       const instructions = instructionsIn(writing, message)
@@ -162,7 +218,7 @@ const turnsOf = (writing: Writing): { readonly system: ReadonlyArray<Instruction
     }
     const role = message.role === "assistant" ? "assistant" : "user"
     const before = writing.losses.length
-    const blocks = message.parts.flatMap((part) => blocksOf(writing, part, role))
+    const blocks = gathered(message.parts, "messages").flatMap((part) => blocksOf(writing, part, role, message.at))
     if (blocks.length === 0) {
       if (writing.losses.length === before) lose(writing, message.at, "a message without content is left out")
       continue

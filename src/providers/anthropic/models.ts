@@ -18,6 +18,8 @@ export interface Traits {
   readonly off: "default" | "disabled" | "between-tools" | "never"
   /** The highest effort below `max` that is known: `high` or `xhigh`. */
   readonly effort: "high" | "xhigh"
+  /** Whether thoughts are shown where the request does not say; undefined where a request cannot say. */
+  readonly display: "omitted" | "summarized" | undefined
   /** A tool call can be demanded. */
   readonly forcedTools: boolean
   /** `output_config.format` and strict tools. */
@@ -46,6 +48,7 @@ const copied: Traits = {
   thinking: "budget",
   off: "default",
   effort: "high",
+  display: undefined,
   forcedTools: true,
   structured: false,
   laterSystem: false,
@@ -58,15 +61,20 @@ export const traitsOf = (model: string): Traits => {
   const family = families.exec(name)?.[1] ?? ""
   if (family === "" && !name.includes("claude")) return copied
   const version = versionOf(name)
-  const alwaysThinks = family === "fable" || family === "mythos" || version >= 5.05
+  // Haiku 5.5 can still be told not to think, and made to call a tool.
+  const alwaysThinks = family === "fable" || family === "mythos" || (version >= 5.05 && (family !== "haiku" || version === newest))
   return {
     sampling: version >= 4.07 ? "none" : version >= 4.01 ? "one" : "both",
     thinking: version >= 4.06 ? "adaptive" : version >= 3.07 ? "budget" : "none",
     off: alwaysThinks ? (family === "sonnet" && version < newest ? "between-tools" : "never") : version >= 5 ? "disabled" : "default",
     effort: version >= 4.07 ? "xhigh" : "high",
+    display: version >= 4.07 ? "omitted" : version >= 4 ? "summarized" : undefined,
     forcedTools: !alwaysThinks,
     structured: version >= 4.05 || (family === "opus" && version >= 4.01),
-    laterSystem: alwaysThinks || (family === "opus" && version >= 4.08),
+    laterSystem: alwaysThinks || version >= 5.05 || (family === "opus" && version >= 4.08),
     prefill: version < 4.06
   }
 }
+
+/** Whether `model` is a Claude by its name, so that what is known of Claude holds for it. */
+export const isClaude = (model: string): boolean => traitsOf(model) !== copied

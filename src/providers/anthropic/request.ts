@@ -1,5 +1,6 @@
 /**
- * A conversation as the body of a Messages request. Pure; runs once an attempt, for callers of another dialect.
+ * A conversation as the body of a Messages request. Pure; runs once an attempt. What a caller of this very dialect has said is given back as it was (`own.ts`); the rest is about callers of
+ * others.
  *
  * What the target cannot carry is left out and named, never approximated in silence. Four decisions are made here:
  *
@@ -8,24 +9,25 @@
  *   content is a loss. For other models it joins `system`, which keeps its authority and loses its place, and is reported. It is never
  *   put into the user's mouth, with one reported exception: a conversation without any message, which the API refuses.
  * - **Maximum.** The API demands one: the caller's, else the target's, else 4,096. A caller's above the target's is cut and reported.
- * - **Thinking.** An effort becomes adaptive thinking with that effort, or before Claude 4.6 a budget that is a share of the maximum (minimal 10 %,
- *   low 20 %, medium 50 %, high 80 %, above it 90 %; from 1,024 up to 32,000, and below the maximum). It is dropped, and reported, beside a
- *   demanded tool call, and before 4.6 also where a tool loop is continued without the signed thinking that began it: the API refuses both.
+ * - **Thinking** is asked for as the model's generation takes it (`thinking.ts`).
  * - **Blank text.** The API refuses blocks without visible text, so they are left out; a message of which nothing remains is reported.
  */
-import type { Loss, TargetModel } from "../../Dialect.ts"
-import type { Conversation, Effort, Tool } from "../../Conversation.ts"
+import type { Dialect, TargetModel } from "../../Dialect.ts"
+import type { Tool } from "../../Conversation.ts"
+import { lossesOf } from "../extras.ts"
 import type { Json } from "../json.ts"
 import { writeMessages } from "./messages.ts"
 import type { Turn } from "./messages.ts"
-import { traitsOf } from "./models.ts"
+import { ownBody } from "./own.ts"
 import { enforceable } from "./schema.ts"
-import { blank, cacheControl, lose, named } from "./writing.ts"
+import { writeThinking } from "./thinking.ts"
+import { blank, cacheControl, lose, named, writingOf } from "./writing.ts"
 import type { Body, Writing } from "./writing.ts"
 
 const defaultMaxTokens = 4096
-const leastBudget = 1024
-const greatestBudget = 32_000
+
+/** What the API refuses at the top of a tool's schema, and takes further down. */
+const combining = ["allOf", "anyOf", "oneOf"] as const
 
 const toolOf = (writing: Writing, tool: Tool): Body => {
   const { traits } = writing
@@ -35,6 +37,12 @@ const toolOf = (writing: Writing, tool: Tool): Body => {
   if (schema["type"] !== "object") {
     if (schema["type"] !== undefined) lose(writing, `${tool.at}.parameters.type`, "arguments are always an object")
     schema = { ...schema, type: "object" }
+  }
+  const refused = combining.filter((name) => schema[name] !== undefined)
+  if (refused.length > 0) {
+    const { allOf: _, anyOf: __, oneOf: ___, ...rest } = schema
+    schema = rest
+    lose(writing, `${tool.at}.parameters.${refused[0]}`, "the arguments as a whole cannot be one of several shapes")
   }
   if (strict) {
     const enforced = enforceable(schema)
@@ -74,95 +82,13 @@ const writeTools = (writing: Writing, body: Body): boolean => {
   return forced
 }
 
-const shares: Readonly<Record<Exclude<Effort, "none">, number>> = { minimal: 0.1, low: 0.2, medium: 0.5, high: 0.8, xhigh: 0.9, max: 0.9 }
-
-/** Whether the conversation stands in the middle of a tool loop that did not begin with signed thinking. */
-const unsignedLoop = (turns: ReadonlyArray<Turn>): boolean => {
-  const assistant = turns.findLast((turn) => turn.role === "assistant")
-  if (assistant === undefined || !assistant.content.some((block) => block["type"] === "tool_use")) return false
-  const first = assistant.content[0]?.["type"]
-  return first !== "thinking" && first !== "redacted_thinking"
-}
-
-const writeBudget = (writing: Writing, body: Body, maxTokens: number, forced: boolean, turns: ReadonlyArray<Turn>): boolean => {
-  const { thinking } = writing.conversation
-  const field = named(writing, "thinking")
-  if (thinking === undefined || (thinking._tag === "Effort" && thinking.effort === "none")) return false
-  const obstacle = forced
-    ? "the model cannot think when a tool call is demanded"
-    : unsignedLoop(turns)
-      ? "the model cannot think on in a tool loop whose earlier thinking was not sent back"
-      : maxTokens <= leastBudget
-        ? `thinking takes at least ${leastBudget} tokens, and the maximum leaves no room`
-        : undefined
-  if (obstacle !== undefined) {
-    lose(writing, field, obstacle)
-    return false
-  }
-  const wanted =
-    thinking._tag === "Budget"
-      ? thinking.tokens
-      : Math.min(greatestBudget, Math.floor(maxTokens * (thinking.effort === "none" ? 0 : shares[thinking.effort])))
-  const budget = Math.min(Math.max(Math.floor(wanted), leastBudget), maxTokens - 1)
-  if (thinking._tag === "Budget" && budget !== thinking.tokens)
-    lose(writing, field, `the budget of ${thinking.tokens} tokens becomes ${budget}`)
-  body["thinking"] = { type: "enabled", budget_tokens: budget }
-  return true
-}
-
-const withoutThinking = (writing: Writing, body: Body): string | undefined => {
-  const field = named(writing, "thinking")
-  switch (writing.traits.off) {
-    case "default":
-      return undefined
-    case "disabled":
-      body["thinking"] = { type: "disabled" }
-      return undefined
-    case "between-tools":
-      body["thinking"] = { type: "between_tools" }
-      return lose(writing, field, "this model cannot be kept from thinking between tool calls")
-    case "never":
-      lose(writing, field, "this model cannot be kept from thinking, so it is asked for little")
-      return "low"
-  }
-}
-
-const writeAdaptive = (
-  writing: Writing,
-  body: Body,
-  forced: boolean
-): { readonly active: boolean; readonly effort: string | undefined } => {
-  const { conversation, traits } = writing
-  const { thinking } = conversation
-  const field = named(writing, "thinking")
-  if (thinking === undefined) return { active: false, effort: undefined }
-  if (thinking._tag === "Effort" && thinking.effort === "none") return { active: false, effort: withoutThinking(writing, body) }
-  if (!forced) body["thinking"] = { type: "adaptive" }
-  else if (traits.off === "default") lose(writing, field, "the model does not think when a tool call is demanded")
-  if (thinking._tag === "Budget") {
-    lose(writing, field, "this model decides by itself how long it thinks")
-    return { active: !forced, effort: undefined }
-  }
-  const { effort } = thinking
-  if (effort === "minimal") lose(writing, field, "the lowest effort is `low`")
-  if (effort === "xhigh" && traits.effort === "high") lose(writing, field, "this model has no effort between `high` and `max`")
-  return { active: !forced, effort: effort === "minimal" ? "low" : effort === "xhigh" ? traits.effort : effort }
-}
-
 /** Writes what asks for thinking and for a format, and returns whether the model will think. */
 const writeOutput = (writing: Writing, body: Body, maxTokens: number, forced: boolean, turns: ReadonlyArray<Turn>): boolean => {
   const { conversation, traits } = writing
-  const { format, thinking } = conversation
+  const { format } = conversation
   const output: Body = {}
-  let active = false
-  if (traits.thinking === "budget") active = writeBudget(writing, body, maxTokens, forced, turns)
-  else if (traits.thinking === "adaptive") {
-    const adaptive = writeAdaptive(writing, body, forced)
-    active = adaptive.active
-    if (adaptive.effort !== undefined) output["effort"] = adaptive.effort
-  } else if (thinking !== undefined && !(thinking._tag === "Effort" && thinking.effort === "none")) {
-    lose(writing, named(writing, "thinking"), "this model does not think")
-  }
+  const { active, effort } = writeThinking(writing, body, maxTokens, forced, turns)
+  if (effort !== undefined) output["effort"] = effort
   if (format?._tag === "JsonObject") lose(writing, named(writing, "format"), "Claude writes JSON to a schema, or not for certain")
   if (format?._tag === "JsonSchema") {
     if (!traits.structured) lose(writing, named(writing, "format"), "this model cannot be held to a schema")
@@ -230,13 +156,14 @@ const maximum = (writing: Writing, target: TargetModel): number => {
 }
 
 /** Encodes a conversation as the body of a Messages request. */
-export const encodeRequest = (
-  conversation: Conversation,
-  target: TargetModel
-): { readonly body: Readonly<Record<string, unknown>>; readonly losses: ReadonlyArray<Loss> } => {
-  const writing: Writing = { conversation, traits: traitsOf(target.model), losses: [] }
+export const encodeRequest: Dialect["encodeRequest"] = (conversation, target) => {
+  const writing = writingOf(conversation, target.model)
   const maxTokens = maximum(writing, target)
   const body: Body = { model: target.deployment ?? target.model, max_tokens: maxTokens }
+  if (conversation.dialect === "messages") {
+    ownBody(writing, body, maxTokens)
+    return { body, losses: writing.losses }
+  }
   const turns = writeMessages(writing, body)
   const forced = writeTools(writing, body)
   const thinks = writeOutput(writing, body, maxTokens, forced, turns)
@@ -244,8 +171,6 @@ export const encodeRequest = (
   if (conversation.userId !== undefined) body["metadata"] = { user_id: conversation.userId }
   if (conversation.stream) body["stream"] = true
   if (conversation.answers > 1) lose(writing, named(writing, "answers"), "one answer is given")
-  for (const extra of conversation.extras) {
-    if (extra.matters) lose(writing, extra.field, extra.reason ?? "the Messages API has no such field")
-  }
+  writing.losses.push(...lossesOf(conversation.extras, "the Messages API"))
   return { body, losses: writing.losses }
 }

@@ -3,6 +3,7 @@
  */
 import type { Usage } from "../../Conversation.ts"
 import { countAt, field, isObject, objectAt } from "../json.ts"
+import type { Json } from "../json.ts"
 
 /** The counts of one `usage` object, which in a stream may come in pieces. */
 export interface Counts {
@@ -16,6 +17,14 @@ export interface Counts {
 
 /** No tokens. */
 export const none: Counts = { input: 0, read: 0, written: 0, writtenLong: 0, output: 0, thinking: 0 }
+
+/** The fields whose counts the model has whole; what else is said beside them are extras. */
+export const counted: ReadonlySet<string> = new Set([
+  "input_tokens",
+  "cache_read_input_tokens",
+  "cache_creation_input_tokens",
+  "output_tokens"
+])
 
 /** The counts so far, where `usage` says something newer. Totals are cumulative, so a later one replaces an earlier one. */
 export const updated = (counts: Counts, usage: unknown): Counts => {
@@ -47,4 +56,19 @@ export const usageFrom = (counts: Counts): Usage => ({
 export const usageOf = (body: unknown): Usage | undefined => {
   const usage = field(body, "usage")
   return isObject(usage) ? usageFrom(updated(none, usage)) : undefined
+}
+
+/** Writes a `usage` object. The details come only where they say something: older versions of the SDK do not know them. */
+export const writeUsage = (usage: Usage): Json => {
+  const { cachedInputTokens, cacheWriteInputTokens, longCacheWriteInputTokens: long = 0, outputTokens, reasoningTokens } = usage
+  return {
+    input_tokens: Math.max(0, usage.inputTokens - cachedInputTokens - cacheWriteInputTokens),
+    cache_creation_input_tokens: cacheWriteInputTokens,
+    cache_read_input_tokens: cachedInputTokens,
+    ...(long > 0
+      ? { cache_creation: { ephemeral_5m_input_tokens: Math.max(0, cacheWriteInputTokens - long), ephemeral_1h_input_tokens: long } }
+      : {}),
+    output_tokens: outputTokens,
+    ...(reasoningTokens > 0 ? { output_tokens_details: { thinking_tokens: reasoningTokens } } : {})
+  }
 }

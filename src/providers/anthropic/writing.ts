@@ -3,7 +3,8 @@
  */
 import type { Loss } from "../../Dialect.ts"
 import type { CacheHint, Conversation, Setting } from "../../Conversation.ts"
-import type { Traits } from "./models.ts"
+import { type Calls, noCalls } from "./calls.ts"
+import { type Traits, traitsOf } from "./models.ts"
 
 /** A JSON object being written. */
 export type Body = Record<string, unknown>
@@ -11,9 +12,21 @@ export type Body = Record<string, unknown>
 /** One encoding under way. */
 export interface Writing {
   readonly conversation: Conversation
+  /** The target's model, by its name. */
+  readonly model: string
   readonly traits: Traits
   readonly losses: Array<Loss>
+  readonly calls: Calls
 }
+
+/** Starts an encoding. */
+export const writingOf = (conversation: Conversation, model: string): Writing => ({
+  conversation,
+  model,
+  traits: traitsOf(model),
+  losses: [],
+  calls: noCalls()
+})
 
 /** Reports a loss, and is what an encoder returns in place of what was lost. */
 export const lose = (writing: Writing, field: string, reason: string): undefined => void writing.losses.push({ field, reason })

@@ -6,13 +6,9 @@
 import type { Ask, Media } from "../../Ask.ts"
 import type { Api } from "../../Call.ts"
 import { refuse } from "../../GatewayError.ts"
-import { findEscapedKey, type Scan, scan } from "../../JsonScan.ts"
-import { readUtf8, utf8Length } from "../../Text.ts"
-import { field, isObject } from "../json.ts"
-
-type Json = Readonly<Record<string, unknown>>
-
-const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
+import { isRefused, readBody } from "../body.ts"
+import { field, isObject, type Json } from "../json.ts"
+import { bytesOf, collect, collectJson, list } from "../measure.ts"
 
 /** Fields that hold media or a place where media is, not text that a model reads; each with the kind that it counts as. */
 const mediaFields: Readonly<Record<string, keyof Media>> = {
@@ -22,50 +18,6 @@ const mediaFields: Readonly<Record<string, keyof Media>> = {
   audio: "audio",
   file: "files",
   video_url: "files"
-}
-
-/** Gathers every text in `value` but those of media. Keeps its own stack: callers can nest deeper than the engine's. */
-const collect = (value: unknown, texts: Array<string>): void => {
-  if (typeof value === "string") {
-    texts.push(value)
-    return
-  }
-  const waiting = [value]
-  while (waiting.length > 0) {
-    const next = waiting.pop()
-    if (typeof next === "string") texts.push(next)
-    else if (Array.isArray(next)) for (const entry of next) waiting.push(entry)
-    else if (typeof next === "object" && next !== null)
-      for (const key in next) if (!Object.hasOwn(mediaFields, key)) waiting.push((next as Json)[key])
-  }
-}
-
-const escaped = /["\\]|[^\u0020-\uffff]/
-
-/**
- * Gathers every text in `value`, names and literals too, and returns the characters of the JSON around them: providers show a model its tools and schemas as
- * JSON or something shorter, and there a quote, an escape or a line break may be a token as well. Two brackets, two line breaks and a comma are five, and no
- * value has more; a name's quotes, colon and space are four.
- */
-const collectJson = (value: unknown, texts: Array<string>): number => {
-  let around = 0
-  const waiting = [value]
-  while (waiting.length > 0) {
-    const next = waiting.pop()
-    around += 5
-    if (typeof next === "string") {
-      texts.push(next)
-      if (escaped.test(next)) around += JSON.stringify(next).length - next.length - 2
-    } else if (Array.isArray(next)) for (const entry of next) waiting.push(entry)
-    else if (typeof next === "object" && next !== null) {
-      for (const key in next) {
-        texts.push(key)
-        around += 4
-        waiting.push((next as Json)[key])
-      }
-    } else texts.push(String(next))
-  }
-  return around
 }
 
 /** Fields that no model reads. */
@@ -117,7 +69,7 @@ const billedFields = [
 ]
 
 /** Tiers at the list price or below; `auto` and none at all are what the account is set to. */
-const usualTiers = new Set(["auto", "default", "flex", "on_demand", "standard", "standard_only"])
+const usualTiers = new Set<unknown>(["auto", "default", "flex", "on_demand", "standard", "standard_only"])
 
 const asksNothing = (value: unknown): boolean =>
   value === undefined || value === null || value === false || (Array.isArray(value) && value.length === 0)
@@ -125,6 +77,7 @@ const asksNothing = (value: unknown): boolean =>
 const isFinite = (value: unknown): value is number => Number.isFinite(value)
 
 class ChatAsk implements Ask {
+  readonly operation = "generate"
   readonly model: string
   readonly stream: boolean
   readonly #body: Json
@@ -158,7 +111,7 @@ class ChatAsk implements Ask {
       for (const key in message) {
         if (key === "role" || key === "audio" || key === "images") continue
         const value = message[key]
-        if (key === "content" || typeof value === "string") collect(value, texts)
+        if (key === "content" || typeof value === "string") collect(value, texts, mediaFields)
         else if (value !== null) around += collectJson(value, texts)
       }
     }
@@ -167,10 +120,7 @@ class ChatAsk implements Ask {
       if (unread.has(field) || value === null || (typeof value !== "object" && typeof value !== "string")) continue
       around += collectJson(value, texts)
     }
-    let length = 0
-    for (const text of texts) length += text.length
-    // One measurement of all texts together, since each has its price; the line breaks keep halves of surrogate pairs apart.
-    return around + (this.#ascii ? length : utf8Length(texts.join("\n")) - Math.max(0, texts.length - 1))
+    return around + bytesOf(texts, this.#ascii)
   }
 
   /** Where both are named, a host may go by either. */
@@ -233,7 +183,7 @@ class ChatAsk implements Ask {
       (name) => !asksNothing(body[name]) && !(name === "search_parameters" && field(body[name], "mode") === "off")
     )
     const tier = body["service_tier"]
-    if (tier !== undefined && tier !== null && !usualTiers.has(String(tier))) found.push("service_tier")
+    if (tier !== undefined && tier !== null && !usualTiers.has(tier)) found.push("service_tier")
     const { modalities } = body
     if (modalities !== undefined && modalities !== null && !list(modalities).every((modality) => modality === "text"))
       found.push("modalities")
@@ -262,53 +212,11 @@ class ChatAsk implements Ask {
 export const askOf = (json: Json, model: string, ascii: boolean, header: (name: string) => string | null): Ask =>
   new ChatAsk(json, model, ascii, header)
 
-const needless = /\\u00[2-7][0-9a-f]/i
-
-/**
- * A field's name that is spelt with needless escapes: any at the top, a letter's or digit's further down. No client writes one, and the engine cannot
- * be trusted with it: V8 may read an escaped name as a similar one that it has seen before (nodejs/node#63785), so that what is judged is not what the
- * provider reads.
- */
-const oddKey = (text: string, bytes: Uint8Array, { members }: Scan): string | undefined => {
-  if (!text.includes("\\")) return undefined
-  const atTop = members.find((member) => member.escaped)
-  if (atTop !== undefined) return atTop.key
-  return text.includes("\\u00") ? findEscapedKey(bytes, (raw) => needless.test(raw)) : undefined
-}
-
-/** Reads a request's body: refuses what is not the JSON of a request, and whatever a provider could read differently from us. */
-export const parseChat: Api["parse"] = (bytes, header, read = readUtf8) => {
-  const text = read(bytes)
-  if (text === undefined) return refuse("invalid_utf8", "the body is not valid UTF-8")
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (error) {
-    // The engine's message quotes the body, which has no place in a log; where it broke is enough.
-    const at = /at position (\d+)/.exec(String(error))?.[1]
-    return refuse(
-      "invalid_json",
-      bytes.length === 0
-        ? "the body is empty: expected a JSON object"
-        : `the body is not valid JSON${at === undefined ? "" : `: it breaks off at character ${at}`}`
-    )
-  }
-  if (!isObject(json)) return refuse("invalid_request", "expected the body to be a JSON object")
-  const found = scan(bytes, Object.keys(json))
-  if (found.duplicate !== undefined) {
-    return refuse(
-      "duplicate_key",
-      `\`${found.duplicate.slice(0, 64)}\` stands in the body twice, so readers may disagree on what it says`,
-      { param: found.duplicate.slice(0, 64) }
-    )
-  }
-  const odd = oddKey(text, bytes, found)
-  if (odd !== undefined) {
-    return refuse(
-      "invalid_request",
-      `the name \`${odd.slice(0, 64)}\` is written with escapes that it does not need, so readers may disagree on what it says`
-    )
-  }
+/** Reads a request's body. */
+export const parseChat: Api["parse"] = (bytes, header, read) => {
+  const body = readBody(bytes, read)
+  if (isRefused(body)) return body
+  const { json } = body
   const { messages, model, stream } = json
   if (model === undefined || model === null || model === "")
     return refuse("missing_model", "`model` is missing: name a target, an alias or `provider/model`", { param: "model" })
@@ -316,7 +224,5 @@ export const parseChat: Api["parse"] = (bytes, header, read = readUtf8) => {
   if (!Array.isArray(messages)) return refuse("invalid_request", "`messages` must be a list of messages", { param: "messages" })
   if (stream !== undefined && stream !== null && typeof stream !== "boolean")
     return refuse("invalid_request", "`stream` must be true or false", { param: "stream" })
-  // An escape may stand for a character of several bytes.
-  const ascii = bytes.length === text.length && !text.includes("\\u")
-  return { ask: askOf(json, model, ascii, header), json, bytes, scan: found }
+  return { ...body, ask: askOf(json, model, body.ascii, header) }
 }

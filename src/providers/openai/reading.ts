@@ -3,6 +3,7 @@
  */
 import type { BadField } from "../../Dialect.ts"
 import type { CacheHint, Extra } from "../../Conversation.ts"
+import { noteOthers, present } from "../extras.ts"
 import { field, isObject, textAt } from "../json.ts"
 import type { Json } from "../json.ts"
 
@@ -25,8 +26,10 @@ export const note = (reading: Reading, path: string, value: unknown, matters: bo
   reading.extras.push(reason === undefined ? { field: path, value, matters } : { field: path, value, matters, reason })
 }
 
-/** Whether a field is there: `null` is absence. */
-export const present = (value: unknown): boolean => value !== undefined && value !== null
+/** Keeps how a host or a caller writes what the model says, where this dialect's encoder writes it otherwise; `undefined` where it is not written at all. */
+export const asWritten = (extras: Array<Extra>, path: string, value: unknown): void => {
+  extras.push({ field: path, value, matters: false })
+}
 
 /** A number, or a fault. */
 export const aNumber = (reading: Reading, path: string, value: unknown): number | undefined =>
@@ -46,17 +49,28 @@ export const aText = (reading: Reading, path: string, value: unknown): string | 
 export const aBoolean = (reading: Reading, path: string, value: unknown): boolean | undefined =>
   typeof value === "boolean" ? value : refuse(reading, path, "expected true or false")
 
+/** Fields that change no answer: what steers a cache alone, and the index that clients keep of a streamed call. */
+const idle = new Set(["prompt_cache_breakpoint", "cache_control", "index"])
+
 /** Notes every field of `value` that is neither known nor null. */
-export const noteUnknown = (reading: Reading, path: string, value: Json, known: ReadonlySet<string>): void => {
-  for (const key of Object.keys(value)) {
-    if (!known.has(key) && present(value[key])) note(reading, `${path}.${key}`, value[key], true, "not a field of Chat Completions")
-  }
-}
+export const noteUnknown = (reading: Reading, path: string, value: Json, known: ReadonlySet<string>): void =>
+  noteOthers(reading.extras, path, value, known, (key) => !idle.has(key))
+
+const cacheKeys = new Set(["type", "ttl"])
 
 /** The hint that clients of several providers put on a part, in Anthropic's words. */
-export const cacheOf = (value: Json): { readonly cache?: CacheHint } => {
+export const cacheOf = (reading: Reading, value: Json, at: string): { readonly cache?: CacheHint } => {
   const control = field(value, "cache_control")
-  if (!isObject(control)) return {}
+  if (!isObject(control)) {
+    if (present(control)) note(reading, `${at}.cache_control`, control, false)
+    return {}
+  }
+  noteOthers(reading.extras, `${at}.cache_control`, control, cacheKeys, false)
+  if (control["type"] !== "ephemeral") asWritten(reading.extras, `${at}.cache_control.type`, control["type"])
   const ttl = textAt(control, "ttl")
   return { cache: ttl === undefined ? {} : { ttl } }
 }
+
+/** Writes the hint where it was. */
+export const cacheControl = (cache: CacheHint | undefined): { readonly cache_control?: Json } =>
+  cache === undefined ? {} : { cache_control: { type: "ephemeral", ...cache } }

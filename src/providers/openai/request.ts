@@ -7,11 +7,14 @@
 import * as Result from "effect/Result"
 import type { BadField } from "../../Dialect.ts"
 import type { CacheHint, Conversation, Effort, Format, Sampling, Setting, Tool, ToolChoice } from "../../Conversation.ts"
-import { field, isObject, textAt } from "../json.ts"
+import { noteOthers, present, under } from "../extras.ts"
+import { field, isObject, print, textAt } from "../json.ts"
 import { readMessages } from "./messages.ts"
-import { aBoolean, aCount, aNumber, aText, cacheOf, note, noteUnknown, present, refuse } from "./reading.ts"
+import { aBoolean, aCount, aNumber, aText, asWritten, cacheOf, note, noteUnknown, refuse } from "./reading.ts"
 import type { Reading } from "./reading.ts"
+import { choiceOf, functionChoice } from "./target/settings.ts"
 
+const toolKeys = new Set(["type", "function", "cache_control"])
 const functionKeys = new Set(["name", "description", "parameters", "strict"])
 
 const readFunction = (reading: Reading, value: unknown, at: string, cache: { readonly cache?: CacheHint }): Tool | undefined => {
@@ -25,6 +28,7 @@ const readFunction = (reading: Reading, value: unknown, at: string, cache: { rea
   if (present(parameters) && !isObject(parameters)) refuse(reading, `${at}.parameters`, "expected a JSON Schema object")
   if (present(strict)) aBoolean(reading, `${at}.strict`, strict)
   noteUnknown(reading, at, value, functionKeys)
+  if (description === "") asWritten(reading.extras, `${at}.description`, description)
   return {
     name,
     at,
@@ -37,16 +41,20 @@ const readFunction = (reading: Reading, value: unknown, at: string, cache: { rea
 
 const readTools = (reading: Reading, list: unknown, tools: Array<Tool>): void => {
   if (!Array.isArray(list)) return refuse(reading, "tools", "expected a list")
+  if (list.length === 0) asWritten(reading.extras, "tools", list)
   for (let index = 0; index < list.length; index++) {
     const tool: unknown = list[index]
     const at = `tools[${index}]`
-    const type = textAt(tool, "type") ?? "function"
-    if (type !== "function") {
+    const type = textAt(tool, "type")
+    if (type !== undefined && type !== "function") {
       note(reading, at, tool, true, `\`${type}\` is a tool of the provider's own`)
       continue
     }
-    const found = readFunction(reading, field(tool, "function"), `${at}.function`, isObject(tool) ? cacheOf(tool) : {})
-    if (found !== undefined) tools.push(found)
+    const found = readFunction(reading, field(tool, "function"), `${at}.function`, isObject(tool) ? cacheOf(reading, tool, at) : {})
+    if (found === undefined || !isObject(tool)) return
+    noteUnknown(reading, at, tool, toolKeys)
+    if (type === undefined) asWritten(reading.extras, `${at}.type`, undefined)
+    tools.push(found)
   }
 }
 
@@ -56,7 +64,7 @@ const readFunctions = (reading: Reading, list: unknown, tools: Array<Tool>): voi
     const found = readFunction(reading, list[index], `functions[${index}]`, {})
     if (found !== undefined) tools.push(found)
   }
-  if (list.length > 0) note(reading, "functions", list, true, "calls come back as `tool_calls`, not as `function_call`")
+  note(reading, "functions", list, list.length > 0, "calls come back as `tool_calls`, not as `function_call`")
 }
 
 const namesOf = (list: unknown): ReadonlyArray<string> =>
@@ -80,8 +88,13 @@ const readToolChoice = (reading: Reading, value: unknown): ToolChoice | undefine
   return refuse(reading, "tool_choice", "expected `auto`, `none`, `required` or the name of a function")
 }
 
+const formatKeys = new Set(["type", "json_schema"])
+const describedKeys = new Set(["name", "description", "schema", "strict"])
+
 const readFormat = (reading: Reading, value: unknown): Format | undefined => {
   const type = textAt(value, "type")
+  if (isObject(value) && (type === "text" || type === "json_object" || type === "json_schema"))
+    noteOthers(reading.extras, "response_format", value, formatKeys, true)
   if (type === "text") return { _tag: "Text" }
   if (type === "json_object") return { _tag: "JsonObject" }
   if (type !== "json_schema") {
@@ -92,8 +105,12 @@ const readFormat = (reading: Reading, value: unknown): Format | undefined => {
   const described = field(value, "json_schema")
   if (!isObject(described)) return refuse(reading, "response_format.json_schema", "expected an object")
   const schema = field(described, "schema")
-  if (!present(schema)) return { _tag: "JsonObject" }
+  if (!present(schema)) {
+    asWritten(reading.extras, "response_format", value)
+    return { _tag: "JsonObject" }
+  }
   if (!isObject(schema)) return refuse(reading, "response_format.json_schema.schema", "expected a JSON Schema object")
+  noteUnknown(reading, "response_format.json_schema", described, describedKeys)
   const name = textAt(described, "name")
   const description = textAt(described, "description")
   const strict = field(described, "strict")
@@ -111,8 +128,12 @@ const efforts = new Set<string>(["none", "minimal", "low", "medium", "high", "xh
 const isEffort = (value: unknown): value is Effort => typeof value === "string" && efforts.has(value)
 
 const readStop = (reading: Reading, value: unknown): ReadonlyArray<string> | undefined => {
-  if (typeof value === "string") return [value]
+  if (typeof value === "string") {
+    asWritten(reading.extras, "stop", value)
+    return [value]
+  }
   if (!Array.isArray(value)) return refuse(reading, "stop", "expected a string or a list of strings")
+  if (value.length === 0) asWritten(reading.extras, "stop", value)
   for (let index = 0; index < value.length; index++) {
     if (aText(reading, `stop[${index}]`, value[index]) === undefined) return undefined
   }
@@ -127,6 +148,8 @@ const changesNothing = (name: string, value: unknown): boolean => {
     case "prompt_cache_key":
     case "prompt_cache_retention":
     case "prompt_cache_options":
+    // OpenRouter's wish that usage be told, which it is.
+    case "usage":
       return true
     case "logprobs":
       return value === false
@@ -145,6 +168,8 @@ const changesNothing = (name: string, value: unknown): boolean => {
   }
 }
 
+const streamKeys = new Set(["include_usage"])
+
 /** A conversation that is still being read. */
 type Draft = { -readonly [Key in keyof Conversation]: Conversation[Key] }
 
@@ -153,6 +178,29 @@ interface Drafts {
   readonly sampling: { -readonly [Key in keyof Sampling]: Sampling[Key] }
   readonly tools: Array<Tool>
   readonly named: Partial<Record<Setting, string>>
+}
+
+const reasoningKeys = new Set(["effort", "max_tokens", "enabled", "exclude"])
+
+/** What routers read beside `reasoning_effort`, which counts where both are given (OpenRouter, "Reasoning Tokens"). */
+const readReasoning = (reading: Reading, draft: Draft, named: Drafts["named"], value: unknown): void => {
+  if (!isObject(value)) return note(reading, "reasoning", value, true)
+  const { effort, enabled, exclude, max_tokens: tokens } = value
+  const show = typeof exclude === "boolean" ? { show: !exclude } : {}
+  const thinking = isEffort(effort)
+    ? ({ _tag: "Effort", effort, ...show } as const)
+    : typeof tokens === "number" && Number.isSafeInteger(tokens) && tokens >= 0
+      ? ({ _tag: "Budget", tokens, ...show } as const)
+      : enabled === true
+        ? ({ _tag: "Auto", ...show } as const)
+        : enabled === false
+          ? ({ _tag: "Effort", effort: "none", ...show } as const)
+          : undefined
+  const others = Object.keys(value).some((key) => !reasoningKeys.has(key) && present(value[key]))
+  note(reading, "reasoning", value, thinking === undefined || others)
+  if (thinking === undefined || named.thinking === "reasoning_effort") return
+  draft.thinking = thinking
+  named.thinking = "reasoning"
 }
 
 const readField = (reading: Reading, { draft, named, sampling, tools }: Drafts, name: string, value: unknown): void => {
@@ -165,8 +213,11 @@ const readField = (reading: Reading, { draft, named, sampling, tools }: Drafts, 
   switch (name) {
     case "model":
     case "messages":
-    case "stream_options":
       return
+    case "stream_options": {
+      if (!isObject(value)) return refuse(reading, name, "expected an object")
+      return noteOthers(reading.extras, name, value, streamKeys, false)
+    }
     case "stream": {
       draft.stream = aBoolean(reading, name, value) ?? false
       return
@@ -193,8 +244,10 @@ const readField = (reading: Reading, { draft, named, sampling, tools }: Drafts, 
     case "max_completion_tokens":
     case "max_tokens": {
       const limit = aCount(reading, name, value)
+      if (limit === undefined) return
       // Where both are given the newer name counts, as it does at the provider.
-      if (limit === undefined || named.maxOutputTokens === "max_completion_tokens") return
+      if (named.maxOutputTokens === "max_completion_tokens") return asWritten(reading.extras, name, value)
+      if (named.maxOutputTokens !== undefined) asWritten(reading.extras, named.maxOutputTokens, draft.maxOutputTokens)
       draft.maxOutputTokens = limit
       named.maxOutputTokens = name
       return
@@ -211,7 +264,12 @@ const readField = (reading: Reading, { draft, named, sampling, tools }: Drafts, 
     case "tool_choice":
     case "function_call": {
       const choice = readToolChoice(reading, name === "function_call" && isObject(value) ? { function: value } : value)
-      if (choice === undefined || (name === "function_call" && draft.toolChoice !== undefined)) return
+      if (choice === undefined) return
+      if (print(name === "function_call" ? functionChoice(choice) : choiceOf(choice)) !== print(value))
+        asWritten(reading.extras, name, value)
+      // Where both are given the newer name counts.
+      if (named.toolChoice === "tool_choice") return asWritten(reading.extras, name, value)
+      if (draft.toolChoice !== undefined) asWritten(reading.extras, "function_call", functionChoice(draft.toolChoice))
       draft.toolChoice = choice
       named.toolChoice = name
       return
@@ -232,22 +290,29 @@ const readField = (reading: Reading, { draft, named, sampling, tools }: Drafts, 
     }
     case "reasoning_effort": {
       if (isEffort(value)) {
-        draft.thinking = { _tag: "Effort", effort: value }
+        draft.thinking = { _tag: "Effort", effort: value, ...(draft.thinking?.show === undefined ? {} : { show: draft.thinking.show }) }
         named.thinking = name
       } else if (aText(reading, name, value) !== undefined) note(reading, name, value, true, "not an effort that is known")
       return
     }
+    case "reasoning":
+      return readReasoning(reading, draft, named, value)
     case "user":
     case "safety_identifier": {
       const id = aText(reading, name, value)
-      if (id === undefined || named.userId === "safety_identifier") return
+      if (id === undefined) return
+      if (named.userId === "safety_identifier") return asWritten(reading.extras, name, value)
+      if (named.userId !== undefined) asWritten(reading.extras, named.userId, draft.userId)
       draft.userId = id
       named.userId = name
       return
     }
     case "metadata": {
       if (!isObject(value)) return refuse(reading, name, "expected an object")
-      draft.metadata = Object.fromEntries(Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === "string"))
+      const entries = Object.entries(value)
+      draft.metadata = Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === "string"))
+      for (const [key, other] of entries)
+        if (typeof other !== "string" && present(other)) asWritten(reading.extras, under(name, key), other)
       named.metadata = name
       return
     }
@@ -266,7 +331,7 @@ export const decodeRequest = (body: unknown): Result.Result<Conversation, BadFie
   const named: Drafts["named"] = {}
   const tools: Array<Tool> = []
   const draft: Draft = {
-    dialect: "openai",
+    dialect: "chat.completions",
     model,
     system,
     messages,

@@ -4,8 +4,9 @@
  * `prompt_tokens` includes cached tokens everywhere. `completion_tokens` includes reasoning at OpenAI, but not at some hosts (xAI): there the
  * total alone tells, and it is believed when it adds up exactly.
  */
-import type { Usage } from "../../Conversation.ts"
-import { countAt, field, isObject, objectAt } from "../json.ts"
+import type { Extra, Usage } from "../../Conversation.ts"
+import { under } from "../extras.ts"
+import { countAt, field, isObject, type Json, objectAt } from "../json.ts"
 
 /** Reads a `usage` object. */
 export const readUsage = (usage: unknown): Usage | undefined => {
@@ -41,3 +42,25 @@ export const writeUsage = (usage: Usage): Readonly<Record<string, unknown>> => (
   prompt_tokens_details: { cached_tokens: usage.cachedInputTokens, cache_write_tokens: usage.cacheWriteInputTokens },
   completion_tokens_details: { reasoning_tokens: usage.reasoningTokens }
 })
+
+/** Notes what differs between a host's object and what `writeUsage` makes of the counts in it. */
+const differences = (extras: Array<Extra>, path: string, said: Json, written: Json): void => {
+  for (const key of Object.keys(written)) {
+    const [told, ours] = [said[key], written[key]]
+    if (isObject(ours) && isObject(told)) differences(extras, under(path, key), told, ours)
+    else if (told !== ours) extras.push({ field: under(path, key), value: told ?? undefined, matters: false })
+  }
+  for (const key of Object.keys(said)) {
+    if (!Object.hasOwn(written, key) && said[key] !== null) extras.push({ field: under(path, key), value: said[key], matters: false })
+  }
+}
+
+/** Notes what a host says of its usage beside the counts, or otherwise than `write` does. */
+export const usageExtras = (extras: Array<Extra>, body: unknown, write: (usage: Usage) => Json = writeUsage): void => {
+  const said = field(body, "usage")
+  const usage = usageOf(body)
+  if (isObject(said) && usage !== undefined) differences(extras, "usage", said, write(usage))
+  // It stands elsewhere, or is nothing that can be read.
+  else if (usage !== undefined || (said !== undefined && said !== null))
+    extras.push({ field: "usage", value: said ?? undefined, matters: false })
+}
