@@ -40,7 +40,7 @@ const listed = ({ compiled, find }: Pipeline, url: string, headers: IncomingHttp
   if (at.model === undefined) return HttpServerResponse.jsonUnsafe(at.list.all(models))
   const found = models.find(({ name }) => name === at.model)
   if (found !== undefined) return HttpServerResponse.jsonUnsafe(at.list.one(found))
-  return refused(nearestApi(path), refuse("model_not_found", `there is no model \`${at.model.slice(0, 100)}\`, or this key may not use it`))
+  return refused(at.api, refuse("model_not_found", `there is no model \`${at.model.slice(0, 100)}\`, or this key may not use it`))
 }
 
 const refused = (api: Api, error: GatewayError) =>

@@ -11,7 +11,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
-import { type Addressed, apiAt, fallbackApi, nearestApi } from "../src/Apis.ts"
+import { type Addressed, apiAt, fallbackApi, modelsAt, namesMethod, nearestApi } from "../src/Apis.ts"
 import type { Api, Incoming } from "../src/Call.ts"
 import { type GatewayError, missingKey, refuse, unknownKey } from "../src/GatewayError.ts"
 import type { Pipeline } from "../src/Pipeline.ts"
@@ -170,13 +170,11 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
     }
     if (addressed === undefined || api === undefined) {
       const pipeline = gateway.pipeline()
-      const nearest = nearestApi(path)
+      const nearest = modelsAt(path, (name) => request.headers[name] as string | undefined)?.api ?? nearestApi(path)
       const inQuery = nearest.dialect.modelField === undefined ? queryKeyOf(url, query) : undefined
-      const refusal = pipeline.keyed
-        ? checkControl(path, request.headers, request.socket.remoteAddress, pipeline.find, inQuery)
-        : undefined
+      const refusal = pipeline.keyed ? checkControl(path, request.headers, request.socket.remoteAddress, pipeline.find, inQuery) : undefined
       if (refusal !== undefined) turnAway(request, response, nearest, refusal)
-      else if (!isControl(path)) turnAway(request, response, nearest, notFound(path))
+      else if (!isControl(path) || (request.method === "POST" && namesMethod(path))) turnAway(request, response, nearest, notFound(path))
       else if (request.method !== "GET" && request.method !== "HEAD") {
         response.setHeader("allow", "GET")
         turnAway(

@@ -67,6 +67,9 @@ const decoded = (text: string): string | undefined => {
 /** What of a stream can be read: without `alt=sse` its own provider sends one long JSON array, which no SDK asks for. */
 const asked = (query: string): boolean => new URLSearchParams(query).get("alt") === "sse"
 
+/** Whether `path` names a method of a model, known or not. */
+export const namesMethod = (path: string): boolean => /\/(?:models|tunedModels)\/.*:[A-Za-z]+$/.test(path)
+
 /** The API at `path`; undefined where there is none. */
 export const apiAt = (path: string, query = ""): Addressed | undefined => {
   const found = known.get(path)
@@ -95,23 +98,31 @@ export const nearestApi = (path: string): Api =>
 /** The names of all APIs, as facts and records have them. */
 export const apiNames: ReadonlyArray<string> = [...new Set([...fixed.values(), ...Object.values(methods)].map(({ name }) => name))]
 
-const lists: ReadonlyArray<readonly [address: RegExp, list: ModelList]> = [
-  [/^\/anthropic(?:\/v1)?\/models(?:\/(.+))?$/, anthropicModelList],
-  [/^(?:\/genai)?\/(?:v1beta|v1alpha)\/models(?:\/(.+))?$|^\/genai\/v1\/models(?:\/(.+))?$/, geminiModelList],
-  [/^(?:\/v1|\/openai\/v1|\/openai)\/models(?:\/(.+))?$/, openaiModelList]
+const lists: ReadonlyArray<readonly [address: RegExp, list: ModelList, api: Api]> = [
+  [/^\/anthropic(?:\/v1)?\/models(?:\/(.+))?$/, anthropicModelList, messages],
+  [/^(?:\/genai)?\/(?:v1beta|v1alpha)\/models(?:\/(.+))?$|^\/genai\/v1\/models(?:\/(.+))?$/, geminiModelList, generateContent],
+  [/^(?:\/v1|\/openai\/v1|\/openai)\/models(?:\/(.+))?$/, openaiModelList, fallbackApi]
 ]
 
+/** A list of models, or one of them. */
+export interface ModelsAddressed {
+  readonly list: ModelList
+  readonly model: string | undefined
+  /** In whose shape an error is told. */
+  readonly api: Api
+}
+
 /** Where models are listed, and the one that the address asks for; undefined elsewhere. An SDK that shares an address with another is known by its version header. */
-export const modelsAt = (
-  path: string,
-  header: (name: string) => string | undefined
-): { readonly list: ModelList; readonly model: string | undefined } | undefined => {
-  for (const [address, list] of lists) {
+export const modelsAt = (path: string, header: (name: string) => string | undefined): ModelsAddressed | undefined => {
+  for (const [address, list, api] of lists) {
     const found = address.exec(path)
     if (found === null) continue
     const named = found[1] ?? found[2]
-    const model = named === undefined ? undefined : (decoded(named) ?? named)
-    return { list: list === openaiModelList && header("anthropic-version") !== undefined ? anthropicModelList : list, model }
+    const model = named === undefined ? undefined : decoded(named)
+    if (named !== undefined && model === undefined) return undefined
+    return list === openaiModelList && header("anthropic-version") !== undefined
+      ? { list: anthropicModelList, model, api: messages }
+      : { list, model, api }
   }
   return undefined
 }

@@ -309,13 +309,18 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
         const { hosts, maxBytes, timeout } = call.compiled.policy.fetch!
         const left = Math.min(toMillis(timeout), bounds.commitBy - now())
         if (left <= 0) return notSent(late("nothing was committed before the deadline"))
+        // One deadline for all of them: what waits for its turn does not begin to count anew.
+        const deadline = now() + left
         const fetched = Effect.forEach(
           urls,
           ([at, url]) =>
-            Effect.mapBoth(fetch(url, { hosts, maxBytes, timeoutMillis: left }), {
-              onSuccess: (found): readonly [string, Source] => [at, { _tag: "Base64", ...found }],
-              onFailure: (why): Failure => ({ class: "bad-request", message: `\`${at}\` could not be fetched: ${why}`, param: at })
-            }),
+            Effect.mapBoth(
+              Effect.suspend(() => fetch(url, { hosts, maxBytes, timeoutMillis: Math.max(1, Math.ceil(deadline - now())) })),
+              {
+                onSuccess: (found): readonly [string, Source] => [at, { _tag: "Base64", ...found }],
+                onFailure: (why): Failure => ({ class: "bad-request", message: `\`${at}\` could not be fetched: ${why}`, param: at })
+              }
+            ),
           { concurrency: 4 }
         )
         return Effect.matchEffect(fetched, {

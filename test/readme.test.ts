@@ -10,6 +10,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { assert, afterAll, describe, it } from "@effect/vitest"
+import { apiAt, modelsAt } from "../src/Apis.ts"
 
 const root = new URL("../", import.meta.url).pathname
 const readme = readFileSync(join(root, "README.md"), "utf8")
@@ -116,6 +117,31 @@ describe("README", () => {
     })
   }
 
+  it("names addresses at which something answers", () => {
+    const rows = [...readme.matchAll(/^\| ([^|]+) \| ([^|]*`\/v1[^|]*) \| ([^|]+) \|$/gm)]
+    assert.strictEqual(rows.length, 6)
+    for (const [, api, addresses, prefixes] of rows) {
+      const named = [...addresses!.matchAll(/`(?:GET )?([^`]+)`/g)].map(([, address]) => address!)
+      const full = named.map((address) =>
+        (address.startsWith(":") ? named[0]!.replace(/:[^:]*$/, address) : address).replace("{model}", "m")
+      )
+      const under = [...prefixes!.matchAll(/`([^`]+)`/g)].map(([, prefix]) => prefix!)
+      for (const address of full) {
+        const all = [
+          address,
+          ...under.map((prefix) => prefix + (prefix.endsWith("/v1") || prefix === "/openai" ? address.replace("/v1", "") : address))
+        ]
+        for (const one of all) {
+          const [path, query] = one.split("?") as [string, string?]
+          const found = api!.startsWith("models")
+            ? modelsAt(path, () => undefined)
+            : apiAt(path, query ?? (one.includes(":stream") ? "alt=sse" : ""))
+          assert.isDefined(found, one)
+        }
+      }
+    }
+  })
+
   it("shows calls that work as pasted", async () => {
     const [port, mockPort] = [await freePort(), await freePort()]
     const file = join(scratch, "quickstart.ts")
@@ -127,12 +153,15 @@ describe("README", () => {
         said += text as string
         if (said.includes("Which way?")) break
       }
-      const [streamed, headed] = await Promise.all(
+      const [streamed, headed, spoken] = await Promise.all(
         calls.map(async (call) => (await promisify(execFile)("bash", ["-c", call.replace("8080", String(port))])).stdout)
       )
       assert.include(said, calls[0]!.replace("8080", String(port)), "the gateway prints the same call")
       assert.match(streamed!, /"content":"\w/)
       assert.match(streamed!, /data: \[DONE\]\n\n$/)
+      const message = JSON.parse(spoken!) as { readonly type: string; readonly content: ReadonlyArray<{ readonly text: string }> }
+      assert.strictEqual(message.type, "message")
+      assert.include(message.content[0]!.text, "Which way?")
       const shown = snippets.find(({ language, text }) => language === "" && text.startsWith("x-turnout"))!
       for (const line of shown.text.trim().split("\n")) assert.include(headed!, line)
     } finally {
@@ -144,7 +173,7 @@ describe("README", () => {
   it("names files and commands that exist", async () => {
     const { output } = await run(["--help"])
     for (const [, command] of readme.matchAll(/^\| `turnout (\w+)/gm)) assert.match(output, new RegExp(`^ +${command} `, "m"))
-    for (const [, file] of readme.matchAll(/\]\((?!http)([^)]+)\)/g)) assert.isString(readFileSync(join(root, file!), "utf8"))
+    for (const [, file] of readme.matchAll(/\]\((?!http)([^)#]+)(?:#[^)]*)?\)/g)) assert.isString(readFileSync(join(root, file!), "utf8"))
   })
 })
 

@@ -115,7 +115,7 @@ const checkCredential = (name: string, { auth, dialect, key }: Declared, found: 
     )
 }
 
-const checkSpeech = (name: string, { apiVersion, dialect, speaks }: Declared, found: Found): void => {
+const checkSpeech = (name: string, { apiVersion, dialect, mock, speaks }: Declared, found: Found): void => {
   const provider: Provider = registry[dialect]
   const path = ["providers", name]
   const spoken: ReadonlyArray<string> = dialectsOf(provider).map((one) => one.name)
@@ -123,6 +123,10 @@ const checkSpeech = (name: string, { apiVersion, dialect, speaks }: Declared, fo
     if (spoken.includes(api)) continue
     const fix = `it speaks ${spoken.map((one) => `\`${one}\``).join(" and ")}`
     found("error", [...path, "speaks", i], "unknown-dialect", `a provider of dialect \`${dialect}\` does not speak \`${api}\``, fix)
+  }
+  if (mock !== undefined && !(speaks ?? spoken).includes("chat.completions")) {
+    const message = `the built-in mock speaks \`chat.completions\`, in which \`${name}\` is never asked`
+    found("error", [...path, "mock"], "useless-field", message, 'use `dialect: "openai"` for what the mock plays')
   }
   if (apiVersion !== undefined && provider.dated !== true) {
     const fix = `leave it out; only ${kindsWith(({ dated }) => dated === true)} has them`

@@ -157,6 +157,11 @@ const nothingToSay: Impossible = {
   failure: { class: "bad-request", message: "the target has no API for what is asked" }
 }
 
+const unreadable = ({ message, path: param }: BadField): Impossible => ({
+  _tag: "Impossible",
+  failure: { class: "bad-request", message: `\`${param}\`: ${message}`, param }
+})
+
 /** The request's JSON with every integer as it was written: what is translated is printed again. */
 const exactly = ({ parsed: { bytes, json } }: Call): unknown => parseExact(readUtf8(bytes) ?? "") ?? json
 
@@ -366,10 +371,7 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): Enc
     }
     if (forwarded !== undefined) return forward(call, target, forwarded, token)
     const decoded = decode(call)
-    if (Result.isFailure(decoded)) {
-      const { message, path: param } = decoded.failure
-      return { _tag: "Impossible", failure: { class: "bad-request", message: `\`${param}\`: ${message}`, param } }
-    }
+    if (Result.isFailure(decoded)) return unreadable(decoded.failure)
     const [said, set] = settled(call, target, decoded.success)
     const found = translate(call, target, said)
     if (found === undefined) return nothingToSay
@@ -379,7 +381,10 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): Enc
       _tag: "Fetching",
       urls,
       encode: (sources) => {
-        const whole = translate(call, target, resourced(said as Conversation, sources))
+        const complete = resourced(said as Conversation, sources)
+        const broken = brokenMedia(complete)
+        if (broken !== undefined) return unreadable(broken)
+        const whole = translate(call, target, complete)
         return whole === undefined ? nothingToSay : translated(call, target, whole, set, token)
       }
     }

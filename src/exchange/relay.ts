@@ -199,8 +199,24 @@ const translations: Readonly<Record<Operation, (transfer: Transfer, json: unknow
     }))
 }
 
+/** FNV-1a over a text's code units, in base 36. */
+const hash = (text: string, seed: number): string => {
+  let found = seed
+  for (let i = 0; i < text.length; i++) found = Math.imul(found ^ text.charCodeAt(i), 0x01000193)
+  return (found >>> 0).toString(36).padStart(7, "0")
+}
+
+/**
+ * What the ids of an answer and its tool calls are made of. A caller may name its calls by itself, all of a conversation alike or at length, but providers refuse two calls of one id, and
+ * OpenAI ids of more than 40 characters: so this is short, and another in every call.
+ */
+const madeId = ({ began, id, time }: Call): string => {
+  const text = `${id}:${time}:${began}`
+  return hash(text, 0x811c9dc5) + hash(text, 0x9747b28c)
+}
+
 const contextOf = (call: Call): AnswerContext => ({
-  id: call.id,
+  id: madeId(call),
   model: call.ask.model,
   createdSeconds: Math.floor(call.time / 1_000),
   includeUsage: call.incoming.api.dialect.wantsUsage(call.parsed.json),
@@ -308,8 +324,10 @@ const forwardStream = (transfer: Transfer): Relay => {
       transfer.fail(dialect.peek({ event: event.event, data: transfer.clean(event.data) }).failure ?? seen.failure)
       return
     }
-    if (seen.usage !== undefined) transfer.usage = soFar === undefined ? seen.usage : greater(soFar, seen.usage)
-    else if (seen.usageSoFar !== undefined) soFar = soFar === undefined ? seen.usageSoFar : greater(soFar, seen.usageSoFar)
+    if (seen.usage !== undefined) {
+      const { usage: before = soFar } = transfer
+      transfer.usage = before === undefined ? seen.usage : greater(before, seen.usage)
+    } else if (seen.usageSoFar !== undefined) soFar = soFar === undefined ? seen.usageSoFar : greater(soFar, seen.usageSoFar)
     if (seen.mayEnd === true) mayEnd = true
     if (seen.usageOnly && hideUsage) return
     if (seen.content) gate.content()
@@ -399,7 +417,7 @@ const translateStream = (transfer: Transfer): Relay => {
         transfer.fail(event.failure)
         return
       }
-      if (event._tag === "Usage") transfer.usage = event.usage
+      if (event._tag === "Usage") transfer.usage = transfer.usage === undefined ? event.usage : greater(transfer.usage, event.usage)
       if (event._tag === "Extra" && event.extra.matters && foreign) {
         const { field, reason } = event.extra
         transfer.losses.push({ field, reason: reason ?? "the caller's dialect has no such field" })

@@ -5,6 +5,11 @@ import type { Extra } from "../Conversation.ts"
 import type { Loss } from "../Dialect.ts"
 import { isObject, type Json } from "./json.ts"
 
+/** Adds `more` to a list. Spread into a call as arguments, a list as long as callers can make it would overflow the engine's stack. */
+export const addAll = <A>(list: Array<A>, more: ReadonlyArray<A>): void => {
+  for (const one of more) list.push(one)
+}
+
 /** Whether a field is there: `null` is absence. */
 export const present = (value: unknown): boolean => value !== undefined && value !== null
 

@@ -19,6 +19,16 @@ const { key: _, ...keyless } = azure
 table("addresses", {
   "nothing wrong at Azure": [policyOf({ ...azure, apiVersion: "2024-10-21", speaks: ["chat.completions"] })],
   "nothing wrong at Vertex AI": [policyOf(vertex)],
+  "a mock of what the mock does not speak": [
+    policyOf({ dialect: "anthropic", baseUrl: "http://127.0.0.1:8081/v1", mock: { m: {} } }),
+    [
+      "error",
+      "useless-field",
+      "providers.p.mock",
+      "the built-in mock speaks `chat.completions`, in which `p` is never asked",
+      'use `dialect: "openai"` for what the mock plays'
+    ]
+  ],
   "no resource": [
     policyOf({ dialect: "azure", key }),
     [

@@ -248,7 +248,7 @@ const play = async (
   const isText = typeof response.body === "string"
   const recordedText = isText ? (response.body as string) : JSON.stringify(response.body)
   // Most callers who did not ask for usage were recorded without: the provider tells it all the same, because the gateway asks.
-  const tells = isText && call.wish && !blocksOf(recordedText).some(isUsageOnly)
+  const tells = isText && call.wish && !blocksOf(recordedText).some((block) => typeof (dataOf(block)?.usage ?? 0) === "object")
   const text = tells ? recordedText.replace(/(?=data: ?\[DONE\])/, usageChunk) : recordedText
   const type = response.headers["content-type"] ?? (isText ? "text/event-stream" : "application/json")
   plays(body(text, { status: response.status, headers: { "content-type": type } }))

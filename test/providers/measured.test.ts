@@ -264,7 +264,7 @@ describe("an upstream 400 stays a 400, and never becomes a 200 whose stream begi
 })
 
 describe("system text is never folded into the user's", () => {
-  const [system] = requestFeatures.filter(({ name }) => name === "several instructions")
+  const system = requestFeatures.find(({ name }) => name === "several instructions")
   for (const from of dialectNames) {
     for (const to of others(from)) {
       it(`${from} to ${to}`, () => {
@@ -418,7 +418,8 @@ describe("optional properties stay optional, and what may be null stays so", () 
       assert.deepStrictEqual([...types].toSorted(), [type, "null"].toSorted(), name)
     }
     // Strict mode has every property required.
-    if (other !== "messages") assert.notStrictEqual((sent.response_format?.json_schema ?? sent.text?.format).strict, true)
+    if (other !== "messages")
+      assert.notStrictEqual((other === "responses" ? sent.text.format : sent.response_format.json_schema).strict, true)
   })
   withRecorded("gemini-generate-content", "rx-26f157cde7919474eb2f", "a tool with a nullable enum", ({ request }, other, own) => {
     const { lost, said: there, sent } = sentTo(other, own, request.body)
@@ -430,6 +431,38 @@ describe("optional properties stay optional, and what may be null stays so", () 
     assert.deepStrictEqual(lost, [])
     assert.notInclude(JSON.stringify(sent), "nullable")
   })
+})
+
+describe("what OpenAI's strict mode would refuse is not made strict", () => {
+  const schema = {
+    type: "object",
+    properties: { city: { type: "string" }, days: { type: "integer" } },
+    required: ["city"],
+    additionalProperties: false
+  }
+  const closed = { ...schema, required: ["city", "days"] }
+  for (const to of ["chat.completions", "responses"] as const) {
+    it(`a strict tool of Messages, to ${to}`, () => {
+      const ask = (input_schema: Any) =>
+        sentTo(to, "messages", { ...plain.messages, tools: [{ name: "weather", strict: true, input_schema }] })
+      const strictOf = ({ sent }: { readonly sent: Any }): unknown => (sent.tools[0].function ?? sent.tools[0]).strict
+      const [open, whole] = [ask(schema), ask(closed)]
+      assert.notStrictEqual(strictOf(open), true)
+      assert.deepStrictEqual((open.said.tools[0]!.value[2] as Any).required, ["city"])
+      assert.deepStrictEqual(open.lost, ["tools[0].strict"])
+      assert.deepStrictEqual([strictOf(whole), whole.lost], [true, []])
+    })
+    it(`a format of Messages, to ${to}`, () => {
+      const ask = (given: Any) =>
+        sentTo(to, "messages", { ...plain.messages, output_config: { format: { type: "json_schema", schema: given } } })
+      const strictOf = ({ sent }: { readonly sent: Any }): unknown => (sent.response_format?.json_schema ?? sent.text.format).strict
+      const [open, whole] = [ask(schema), ask(closed)]
+      assert.notStrictEqual(strictOf(open), true)
+      assert.deepStrictEqual((open.said.format!.value as Any).required, ["city"])
+      assert.deepStrictEqual(open.lost, ["output_config.format.schema"])
+      assert.deepStrictEqual([strictOf(whole), whole.lost], [true, []])
+    })
+  }
 })
 
 describe("every tool result has its function's name where the caller's dialect has only ids", () => {
@@ -633,6 +666,23 @@ describe("the stop reason beside tool calls is `tool calls`", () => {
       })
 })
 
+describe("`stop` beside tool calls, as some hosts of Chat Completions say it", () => {
+  const { answers } = answerFeatures.find(({ name }) => name === "parallel calls and their ids")!
+  const said = answers["chat.completions"] as Any
+  const stopped = { ...said, choices: [{ ...said.choices[0], finish_reason: "stop" }] }
+  // Its own callers get what it says.
+  for (const to of others("chat.completions"))
+    it(`is corrected for a caller of ${to}`, () => {
+      const { body } = answeredTo(to, "chat.completions", stopped)
+      const { text } = answeredTo(to, "chat.completions", streamOf["chat.completions"](stopped))
+      if (to === "messages") assert.strictEqual(body.stop_reason, "tool_use")
+      if (to === "messages") assert.match(text, /"stop_reason":"tool_use"/)
+      if (to === "responses") assert.strictEqual(body.status, "completed")
+      if (to === "generateContent") assert.strictEqual(body.candidates[0].finishReason, "STOP")
+      assert.isTrue(isWhole(to, text))
+    })
+})
+
 describe("a translated stream ends in its dialect's way, and one that was cut never does", () => {
   const scene: Scene = { words: ["Left ", "at the ", "points."], stop: "end" }
   for (const from of dialectNames) {
@@ -674,6 +724,7 @@ describe("a translated stream ends in its dialect's way, and one that was cut ne
 })
 
 describe("errors come in the caller's own shape", () => {
+  /** Whatever word stands beside the status. */
   const failures: ReadonlyArray<readonly [name: string, status: number, script: Script]> = [
     ["a rate limit", 429, refuses(429, "slow down")],
     ["a refused key", 502, refuses(401, "who are you")],

@@ -5,7 +5,7 @@
  * whether a content was a string (`messages[0].content`) or a list (`messages[0].content[0]`), so that it can be given back as it was.
  */
 import type { Citation, Instruction, Message, Part, Source } from "../../Conversation.ts"
-import { present } from "../extras.ts"
+import { addAll, present } from "../extras.ts"
 import { field, isObject, print, textAt } from "../json.ts"
 import type { Json } from "../json.ts"
 import { sealOf } from "../seal.ts"
@@ -259,7 +259,7 @@ export const readMessages = (
     }
     const noted = reading.extras.length
     const found = readInstructions(reading, field(entry, "content"), `${at}.content`)
-    system.push(...found)
+    addAll(system, found)
     if (found.length > 0) {
       noteUnknown(reading, at, entry as Json, messageKeys)
       continue

@@ -2,6 +2,7 @@
  * The messages of a Messages request: turns, blocks, and where instructions go.
  */
 import type { File, Image, Instruction, Message, Part, Seal, Source, ToolResult } from "../../Conversation.ts"
+import { addAll } from "../extras.ts"
 import { isObject, parse, parseExact, print } from "../json.ts"
 import type { Json } from "../json.ts"
 import { gathered, joined } from "../turns.ts"
@@ -186,7 +187,7 @@ const instructionsIn = (writing: Writing, message: Message): ReadonlyArray<Instr
 
 const append = (turns: Array<Turn>, role: Turn["role"], blocks: ReadonlyArray<Body>): void => {
   const last = turns.at(-1)
-  if (last?.role === role) last.content.push(...blocks)
+  if (last?.role === role) addAll(last.content, blocks)
   else turns.push({ role, content: [...blocks] })
 }
 
@@ -212,7 +213,7 @@ const turnsOf = (writing: Writing): { readonly system: ReadonlyArray<Instruction
     if (message.name !== undefined) lose(writing, `${message.at}.name`, "Claude does not tell participants of one role apart")
     if (message.role === "system" || message.role === "developer") {
       const instructions = instructionsIn(writing, message)
-      if (traits.laterSystem) pending.push(...instructions.map((instruction) => ({ instruction, moved: false })))
+      if (traits.laterSystem) for (const instruction of instructions) pending.push({ instruction, moved: false })
       else instructions.forEach(hoist)
       continue
     }

@@ -14,7 +14,7 @@
  */
 import type { Dialect, TargetModel } from "../../Dialect.ts"
 import type { Tool } from "../../Conversation.ts"
-import { lossesOf } from "../extras.ts"
+import { addAll, lossesOf } from "../extras.ts"
 import type { Json } from "../json.ts"
 import { writeMessages } from "./messages.ts"
 import type { Turn } from "./messages.ts"
@@ -171,6 +171,6 @@ export const encodeRequest: Dialect["encodeRequest"] = (conversation, target) =>
   if (conversation.userId !== undefined) body["metadata"] = { user_id: conversation.userId }
   if (conversation.stream) body["stream"] = true
   if (conversation.answers > 1) lose(writing, named(writing, "answers"), "one answer is given")
-  writing.losses.push(...lossesOf(conversation.extras, "the Messages API"))
+  addAll(writing.losses, lossesOf(conversation.extras, "the Messages API"))
   return { body, losses: writing.losses }
 }

@@ -20,10 +20,44 @@ interface Waiting {
   answered: boolean
 }
 
+/** The calls of one id or of one name, and how many of the first have their results. */
+interface Queue {
+  readonly calls: Array<Waiting>
+  answered: number
+}
+
+/** The calls of one content. Each knows its place by its id and by its name: to look through all of them for every result would take the square of their number. */
+class Calls {
+  readonly #byId = new Map<string, Queue>()
+  readonly #byName = new Map<string, Queue>()
+
+  add(id: string, name: string): void {
+    const call = { id, name, answered: false }
+    for (const [queues, key] of [
+      [this.#byId, id],
+      [this.#byName, name]
+    ] as const) {
+      const queue = queues.get(key)
+      if (queue === undefined) queues.set(key, { calls: [call], answered: 0 })
+      else queue.calls.push(call)
+    }
+  }
+
+  /** The first call that waits for a result of this id, or where there is no id of this name; it waits no longer. */
+  answer(id: string | undefined, name: string | undefined): Waiting | undefined {
+    const queue = id === undefined ? this.#byName.get(name ?? "") : this.#byId.get(id)
+    if (queue === undefined) return undefined
+    while (queue.calls[queue.answered]?.answered === true) queue.answered++
+    const call = queue.calls[queue.answered]
+    if (call !== undefined) call.answered = true
+    return call
+  }
+}
+
 interface Thread {
   readonly reading: Reading
   /** The calls of the model's content before. */
-  calls: Array<Waiting>
+  calls: Calls
 }
 
 /** The fields of which a part has one. */
@@ -136,7 +170,7 @@ const readCall = ({ calls, reading }: Thread, part: Struct, at: string, made: st
   if (name === undefined || text === undefined) return undefined
   noteOthers(reading, call, callKeys, () => true)
   const id = given ?? made
-  calls.push({ id, name, answered: false })
+  calls.add(id, name)
   return { _tag: "ToolCall", id, name, arguments: text, at, ...sealIn(part) }
 }
 
@@ -157,8 +191,7 @@ const readResponse = ({ calls, reading }: Thread, part: Struct, at: string, made
   const name = aText(reading, response.path("name"), response.get("name"))
   const given = idOf(reading, response)
   if (given === undefined) noteAbsent(reading, `${place}.id`)
-  const call = calls.find((call) => !call.answered && (given === undefined ? call.name === name : call.id === given))
-  if (call !== undefined) call.answered = true
+  const call = calls.answer(given, name)
   const object = response.get("response")
   if (object !== undefined && !isObject(object)) return refuse(reading, response.path("response"), "expected an object")
   const text = object === undefined ? "" : (wordsOf(object) ?? print(object))
@@ -250,7 +283,7 @@ const readContent = (thread: Thread, value: unknown, index: number, before: stri
   const role = (content.has("role") ? aText(reading, content.path("role"), content.get("role")) : "user")?.toLowerCase()
   if (role !== undefined && !["user", "model", "function", "tool"].includes(role))
     return refuse(reading, content.path("role"), "expected `user` or `model`")
-  if (role === "model" && before !== "assistant") thread.calls = []
+  if (role === "model" && before !== "assistant") thread.calls = new Calls()
   noteOthers(reading, content, contentKeys, () => true)
   const given = content.get("parts")
   if (given !== undefined && !Array.isArray(given) && !isObject(given))
@@ -272,7 +305,7 @@ export const readContents = (reading: Reading, value: unknown): ReadonlyArray<Me
     refuse(reading, "contents", "expected a list of contents")
     return messages
   }
-  const thread: Thread = { reading, calls: [] }
+  const thread: Thread = { reading, calls: new Calls() }
   const list = entries(value)
   for (let index = 0; index < list.length && reading.bad === undefined; index++) {
     const message = readContent(thread, list[index], index, messages.at(-1)?.role ?? "")

@@ -6,9 +6,12 @@
 import { present, under } from "../extras.ts"
 import { field, isObject, type Json } from "../json.ts"
 
+/** Longer than the name of any field. */
+const longestName = 256
+
 /** The camelCase of a field's name; a leading underscore is part of the name. */
 export const camel = (key: string): string =>
-  key.includes("_") ? key.replace(/(?!^)_([a-z\d])/g, (_, letter: string) => letter.toUpperCase()) : key
+  key.length <= longestName && key.includes("_") ? key.replace(/(?!^)_([a-z\d])/g, (_, letter: string) => letter.toUpperCase()) : key
 
 /** An object of the API, read by the camelCase names of its fields, whichever way they are written. */
 export class Struct {

@@ -12,7 +12,7 @@
  */
 import type { Conversation, Instruction, Message, Setting, Tool } from "../../Conversation.ts"
 import type { Dialect, Loss, TargetModel } from "../../Dialect.ts"
-import { lossesOf, restore } from "../extras.ts"
+import { addAll, lossesOf, restore } from "../extras.ts"
 import { camel, canonical } from "./names.ts"
 import { traitsOf } from "./models.ts"
 import { type Body, contentsOf, lose, standing, type Writing } from "./requestContents.ts"
@@ -254,10 +254,10 @@ export const encodeRequest: Dialect["encodeRequest"] = (conversation, target) =>
   writeMessages(writing, body)
   writeTools(writing, body)
   writeConfig(writing, body, target)
-  if (own) writing.losses.push(...putBack(body, conversation))
+  if (own) addAll(writing.losses, putBack(body, conversation))
   else {
     if (conversation.userId !== undefined) lose(writing, named(writing, "userId"), "Gemini is not told who the end user is")
-    writing.losses.push(...lossesOf(conversation.extras, "Gemini's API"))
+    addAll(writing.losses, lossesOf(conversation.extras, "Gemini's API"))
   }
   return { body, losses: writing.losses }
 }

@@ -12,6 +12,7 @@
  */
 import type { Conversation, Message, Part, Seal, Source, ToolCall, ToolResult } from "../../Conversation.ts"
 import type { Loss } from "../../Dialect.ts"
+import { addAll } from "../extras.ts"
 import { isObject, parseExact } from "../json.ts"
 import { joined } from "../turns.ts"
 import { endingOf } from "./contents.ts"
@@ -341,7 +342,7 @@ const alternating = (writing: Writing, messages: ReadonlyArray<Message>): Readon
     const turn: Turn = last?.role === role ? last : { role, results: [], parts: [] }
     const held = turn.parts.length + turn.results.length
     if (role === "model") {
-      turn.parts.push(...modelParts(writing, message))
+      addAll(turn.parts, modelParts(writing, message))
       const calls = message.parts.flatMap((part) => (part._tag === "ToolCall" ? [part.id] : []))
       if (calls.length > 0) ranks = new Map(calls.map((id, rank) => [id, rank]))
     } else userParts(writing, message, turn, ranks)

@@ -2,7 +2,7 @@
  * The messages of a Chat Completions request, decoded part by part.
  */
 import type { Instruction, Message, Part, Seal } from "../../Conversation.ts"
-import { present } from "../extras.ts"
+import { addAll, present } from "../extras.ts"
 import { field, isObject, listAt, print, textAt } from "../json.ts"
 import type { Json } from "../json.ts"
 import { sealOf } from "../seal.ts"
@@ -250,21 +250,24 @@ const readAssistant = (reading: Reading, message: Json, at: string, index: numbe
     }
   } else if (present(calls)) refuse(reading, `${at}.tool_calls`, "expected a list")
   parts.push(...readFunctionCall(reading, message, at, index))
+  const signed = new Set(parts.map(signatureOf))
+  const sealed = new Map<string, Part>()
+  for (const thought of thoughts)
+    if (thought._tag === "SealedReasoning" && !sealed.has(thought.seal.data)) sealed.set(thought.seal.data, thought)
   return [
-    ...thoughts.filter((thought) => !parts.some((part) => isSealOf(thought, part))),
-    ...parts.flatMap((part) => unsealed(part, thoughts))
+    ...thoughts.filter((thought) => thought._tag !== "SealedReasoning" || !signed.has(thought.seal.data)),
+    ...parts.flatMap((part) => unsealed(part, sealed))
   ]
 }
 
-const isSealOf = (thought: Part, part: Part): boolean =>
-  thought._tag === "SealedReasoning" && part._tag === "ToolCall" && part.seal?.data === thought.seal.data
+const signatureOf = (part: Part): string | undefined => (part._tag === "ToolCall" ? part.seal?.data : undefined)
 
 /**
  * A call's signature that stands among the thoughts as well has come by way of us from a provider of another dialect, and goes before its call. One that stands at the call alone
  * may be of a host of this dialect.
  */
-const unsealed = (part: Part, thoughts: ReadonlyArray<Part>): ReadonlyArray<Part> => {
-  const thought = thoughts.find((one) => isSealOf(one, part))
+const unsealed = (part: Part, thoughts: ReadonlyMap<string, Part>): ReadonlyArray<Part> => {
+  const thought = thoughts.get(signatureOf(part) ?? "")
   if (thought === undefined || part._tag !== "ToolCall") return [part]
   const { seal: _seal, ...call } = part
   return [thought, call]
@@ -331,9 +334,17 @@ const noteWhole = (
   matters: boolean
 ): void => {
   const { extras } = reading
-  const others = extras.splice(from).filter(({ field }) => !entries.some(([at]) => field.startsWith(`${at}.`)))
+  const taken = new Set(entries.map(([at]) => at))
+  // A field of an entry lies behind its path: `messages[0].content[1].foo`, or where the entry is a message `messages[0].foo`.
+  const isTaken = (field: string): boolean => {
+    const first = field.indexOf(".")
+    if (first < 0 || taken.has(field.slice(0, first))) return first >= 0
+    const second = field.indexOf(".", first + 1)
+    return second >= 0 && taken.has(field.slice(0, second))
+  }
+  const others = extras.splice(from).filter(({ field }) => !isTaken(field))
   for (const [at, value] of entries) note(reading, at, value, matters, "only text can be an instruction")
-  extras.push(...others)
+  addAll(extras, others)
 }
 
 /** What one of the first messages instructs. */
@@ -374,7 +385,7 @@ export const readMessages = (
     const message = readMessage(reading, list[index], index)
     if (message === undefined) break
     if ((message.role === "system" || message.role === "developer") && messages.length === 0)
-      system.push(...readInstructions(reading, message, list[index], from))
+      addAll(system, readInstructions(reading, message, list[index], from))
     else messages.push(message)
   }
   return { system, messages }

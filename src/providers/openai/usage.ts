@@ -8,9 +8,11 @@ import type { Extra, Usage } from "../../Conversation.ts"
 import { under } from "../extras.ts"
 import { countAt, field, isObject, type Json, objectAt } from "../json.ts"
 
-/** Reads a `usage` object. */
+const totals = ["prompt_tokens", "completion_tokens", "total_tokens"]
+
+/** Reads a `usage` object; undefined where it counts nothing: to take that for no tokens would make an answer free whose host has not told its usage. */
 export const readUsage = (usage: unknown): Usage | undefined => {
-  if (!isObject(usage)) return undefined
+  if (!isObject(usage) || !totals.some((name) => typeof field(usage, name) === "number")) return undefined
   const input = countAt(usage, "prompt_tokens")
   const completion = countAt(usage, "completion_tokens")
   const inputDetails = objectAt(usage, "prompt_tokens_details")

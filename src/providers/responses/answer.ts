@@ -83,7 +83,9 @@ export const noteResponse = (extras: Array<Extra>, body: Json, stop: StopReason,
   if (field(details, "reason") !== written.reason) extras.push({ field: "incomplete_details", value: details, matters: present(details) })
   else if (isObject(details)) noteOthers(extras, "incomplete_details", details, new Set(["reason"]), false)
   const usage = objectAt(body, "usage")
-  if (usage !== undefined) noteUsage(extras, usage, readUsage(usage)!)
+  const read = readUsage(usage)
+  if (usage !== undefined && read !== undefined) noteUsage(extras, usage, read)
+  else if (usage !== undefined) extras.push({ field: "usage", value: usage, matters: false })
 }
 
 const partsOf = (item: Item): ReadonlyArray<Part> => {

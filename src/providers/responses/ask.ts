@@ -7,7 +7,7 @@ import type { Ask, Media } from "../../Ask.ts"
 import type { Api } from "../../Call.ts"
 import { refuse } from "../../GatewayError.ts"
 import { isRefused, readBody } from "../body.ts"
-import { present } from "../extras.ts"
+import { addAll, present } from "../extras.ts"
 import { field, isObject, type Json, textAt } from "../json.ts"
 import { bytesOf, collect, collectJson, list } from "../measure.ts"
 
@@ -80,7 +80,7 @@ const isHosted = (tool: unknown): boolean => {
     const next = waiting.pop()
     const type = field(next, "type")
     if (!ownTools.has(type ?? "function")) return true
-    if (type === "namespace") waiting.push(...list(field(next, "tools")))
+    if (type === "namespace") addAll(waiting, list(field(next, "tools")))
   }
   return false
 }

@@ -7,7 +7,7 @@
  * Source: developers.openai.com, "Create a model response", `input`.
  */
 import type { Instruction, Message, Part } from "../../Conversation.ts"
-import { noteOthers, present } from "../extras.ts"
+import { addAll, noteOthers, present } from "../extras.ts"
 import { field, isObject, type Json, listAt, print, textAt } from "../json.ts"
 import { aText, note, type Reading, refuse } from "../openai/reading.ts"
 import { sealOf } from "../seal.ts"
@@ -271,7 +271,7 @@ export const readInput = (reading: Reading, input: unknown, system: Array<Instru
     else if (Object.hasOwn(unsaid, type)) {
       const { needed, reason } = unsaid[type]!
       reading.extras.push({ field: at, value: item, matters: true, reason, ...(needed ? { needed } : {}) })
-    } else if (type === "message" && messages.length === 0 && isInstruction(role)) system.push(...readInstructions(reading, item, role, at))
+    } else if (type === "message" && messages.length === 0 && isInstruction(role)) addAll(system, readInstructions(reading, item, role, at))
     else {
       const message = readItem(reading, item, type, at)
       if (message !== undefined) messages.push(message)

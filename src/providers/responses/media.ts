@@ -3,11 +3,14 @@
  */
 import type { Source } from "../../Conversation.ts"
 
+/** What stands before the bytes of a `data:` URL is a media type and a few parameters; taking more apart would only take time. */
+const longestHead = 1_024
+
 /** The media type and base64 text of a `data:` URL. */
 const dataUrl = (url: string): { readonly mediaType: string; readonly data: string } | undefined => {
   if (!url.startsWith("data:")) return undefined
   const comma = url.indexOf(",")
-  if (comma < 0) return undefined
+  if (comma < 0 || comma > longestHead) return undefined
   const [mediaType = "", ...rest] = url.slice(5, comma).split(";")
   if (rest.at(-1)?.trim().toLowerCase() !== "base64") return undefined
   return { mediaType: mediaType.trim().toLowerCase(), data: url.slice(comma + 1) }

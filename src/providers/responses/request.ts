@@ -13,7 +13,7 @@
  */
 import type { Effort, Format, Thinking, Tool, ToolChoice } from "../../Conversation.ts"
 import type { Dialect, TargetModel } from "../../Dialect.ts"
-import { lossesOf, restore } from "../extras.ts"
+import { addAll, lossesOf, restore } from "../extras.ts"
 import { type Body, lose, named, type Writing } from "./encode.ts"
 import { closeGaps, writeInput } from "./encodeInput.ts"
 import { effortsOf, nearest } from "./models.ts"
@@ -198,7 +198,7 @@ const writeExtras = (writing: Writing, body: Body): void => {
   if (writing.own) {
     const left = restore(body, extras)
     closeGaps(body)
-    writing.losses.push(...lossesOf(left, noSuchField))
+    addAll(writing.losses, lossesOf(left, noSuchField))
     return
   }
   const kin = dialect === "chat.completions"
@@ -208,7 +208,7 @@ const writeExtras = (writing: Writing, body: Body): void => {
     else return true
     return false
   })
-  writing.losses.push(...lossesOf(foreign, noSuchField))
+  addAll(writing.losses, lossesOf(foreign, noSuchField))
 }
 
 /** Encodes a conversation as the body of a Responses request. */

@@ -8,9 +8,11 @@ import type { Extra, Usage } from "../../Conversation.ts"
 import { noteOthers, present } from "../extras.ts"
 import { countAt, field, isObject, objectAt, type Json } from "../json.ts"
 
-/** Reads a `usage` object. */
+const totals = ["input_tokens", "output_tokens", "total_tokens"]
+
+/** Reads a `usage` object; undefined where it counts nothing: to take that for no tokens would make an answer free whose host has not told its usage. */
 export const readUsage = (usage: unknown): Usage | undefined => {
-  if (!isObject(usage)) return undefined
+  if (!isObject(usage) || !totals.some((name) => typeof field(usage, name) === "number")) return undefined
   const inputDetails = objectAt(usage, "input_tokens_details")
   const input = countAt(usage, "input_tokens")
   const output = countAt(usage, "output_tokens")

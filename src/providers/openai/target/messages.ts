@@ -193,7 +193,10 @@ const ownMessage = (writing: Writing, { name, parts, role }: Message): Body => {
   }
 }
 
-/** Ids for calls that have none, given to their results by the function's name and in the order of the calls. */
+/** What OpenAI takes ("string too long. Expected a string with maximum length 40"). */
+const longestId = 40
+
+/** Ids for calls that have none, given to their results by the function's name and in the order of the calls; and shorter ones for those whose ids are too long. */
 interface Ids {
   readonly ofCall: (id: string, name: string) => string
   readonly ofResult: (id: string, name: string | undefined) => string
@@ -203,15 +206,22 @@ const newIds = (): Ids => {
   const open: Array<{ readonly id: string; readonly name: string }> = []
   let count = 0
   const made = (): string => `call_${count++}`
+  const short = new Map<string, string>()
+  const shortened = (id: string): string => {
+    if (id.length <= longestId) return id
+    const known = short.get(id) ?? `call_long_${short.size}`
+    short.set(id, known)
+    return known
+  }
   return {
     ofCall: (id, name) => {
-      if (id !== "") return id
+      if (id !== "") return shortened(id)
       const one = { id: made(), name }
       open.push(one)
       return one.id
     },
     ofResult: (id, name) => {
-      if (id !== "") return id
+      if (id !== "") return shortened(id)
       const at = open.findIndex((one) => name === undefined || one.name === name)
       return at < 0 ? made() : open.splice(at, 1)[0]!.id
     }

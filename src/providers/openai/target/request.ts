@@ -8,7 +8,7 @@
  */
 import type { Format, Tool } from "../../../Conversation.ts"
 import type { Dialect, TargetModel } from "../../../Dialect.ts"
-import { lossesOf, restore } from "../../extras.ts"
+import { addAll, lossesOf, restore } from "../../extras.ts"
 import { fits } from "../../responses/strict.ts"
 import { cacheControl } from "../reading.ts"
 import { messagesOf } from "./messages.ts"
@@ -130,6 +130,6 @@ export const encodeRequest: Dialect["encodeRequest"] = (conversation, target: Ta
   writeCommon(body, writing)
   if (own) writeOwn(body, writing)
   else writeForeign(body, writing)
-  writing.losses.push(...lossesOf(own ? restore(body, conversation.extras) : conversation.extras, "Chat Completions"))
+  addAll(writing.losses, lossesOf(own ? restore(body, conversation.extras) : conversation.extras, "Chat Completions"))
   return { body, losses: writing.losses }
 }
