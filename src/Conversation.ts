@@ -344,7 +344,8 @@ export interface Answer {
  * ended by its index.
  */
 export type StreamEvent =
-  | { readonly _tag: "Start"; readonly id?: string; readonly model?: string }
+  /** `dialect` is said where an encoder of the same dialect must tell its own answers from others at once. */
+  | { readonly _tag: "Start"; readonly id?: string; readonly model?: string; readonly dialect?: DialectName }
   /** What follows lies in an item of this id. */
   | { readonly _tag: "Item"; readonly id: string }
   | { readonly _tag: "TextDelta"; readonly text: string }

@@ -40,6 +40,9 @@ export interface ExchangeOptions {
 
 export const defaults = { maxAnswerBytes: 32 * 1024 * 1024 }
 
+/** More images than this are not fetched for one request. */
+const maxFetches = 20
+
 const sweepEvery = "10 millis"
 /** How long a provider may keep its connection open after it has said that its stream is over. */
 const lingerMillis = 1_000
@@ -307,6 +310,11 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
       const fetchThenSend = (call: Call, target: Target, bounds: Bounds, { encode: finish, urls }: Fetching): Effect.Effect<Outcome> => {
         // INVARIANT: only a policy that names hosts has anything fetched.
         const { hosts, maxBytes, timeout } = call.compiled.policy.fetch!
+        if (urls.size > maxFetches)
+          return notSent({
+            class: "bad-request",
+            message: `at most ${maxFetches} images are fetched for a request, and this one names ${urls.size}`
+          })
         const left = Math.min(toMillis(timeout), bounds.commitBy - now())
         if (left <= 0) return notSent(late("nothing was committed before the deadline"))
         // One deadline for all of them: what waits for its turn does not begin to count anew.

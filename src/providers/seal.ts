@@ -38,5 +38,11 @@ export const sealOf = (text: string, dialect: DialectName, id?: string): Seal =>
   }
 }
 
+/**
+ * What stands in a field of `dialect` for what nobody has sealed: the dialect's own providers would refuse such a part, or not know it, so that its request may not be
+ * forwarded to them as it is.
+ */
+export const nobodys = (dialect: DialectName): Seal => ({ dialect: dialect === "messages" ? "chat.completions" : "messages", data: "" })
+
 /** Whether the text of a request holds a wrapped seal. */
 export const holdsForeign = (text: string): boolean => text.includes(wrapped)

@@ -45,7 +45,7 @@ export const gathered = (parts: ReadonlyArray<Part>, dialect: DialectName): Read
       pieces.push(last.text)
       whole.pop()
     }
-    whole.push({ ...part, text: pieces.reverse().join("") })
+    whole.push({ ...part, text: pieces.toReversed().join("") })
   }
   return whole
 }

@@ -90,6 +90,9 @@ const say = (...events: ReadonlyArray<StreamEvent>) => {
 const seal = { dialect: "messages", data: "sig" } as const
 const own = { dialect: "generateContent", data: "sig" } as const
 
+/** Marks the first call of another provider, which Gemini would refuse without a signature of its own: base64 of a wrapping that seals nothing. */
+const nobodys = btoa("turnout:v01:messages::")
+
 describe("a whole answer", () => {
   it("keeps its parts in order, each with its signature", () => {
     assert.deepStrictEqual(
@@ -371,7 +374,7 @@ describe("an answer of another dialect", () => {
     assert.deepStrictEqual(candidate.content.parts, [
       { text: "hm", thought: true, thoughtSignature: wrapped },
       { text: "I look.", thoughtSignature: wrapped },
-      { functionCall: { id: "toolu_1", name: "f", args: { a: 1 } } },
+      { functionCall: { id: "toolu_1", name: "f", args: { a: 1 } }, thoughtSignature: nobodys },
       { functionCall: { id: "call_1_1", name: "g", args: {} } }
     ])
     assert.strictEqual(candidate.finishReason, "STOP")
@@ -715,7 +718,7 @@ describe("a stream, written", () => {
       chunks.map(({ candidates: [candidate] }) => candidate.content?.parts),
       [
         [{ functionCall: { id: "call_1_1", name: "g", args: { y: 2 } }, thoughtSignature: "sig" }],
-        [{ functionCall: { id: "a", name: "f", args: { x: 1 } } }],
+        [{ functionCall: { id: "a", name: "f", args: { x: 1 } }, thoughtSignature: nobodys }],
         [{ text: "" }]
       ]
     )

@@ -218,10 +218,14 @@ describe("laws of whole answers", () => {
         assert.deepStrictEqual(again.parts.map(bare), answer.parts.map(bare))
         assert.strictEqual(again.stop, heard(answer.stop, answer.parts))
         assert.deepStrictEqual(again.usage, answer.usage)
-        // Encoded once more, now in its own dialect, it is the same to the letter.
+        // Encoded once more, now in its own dialect, it is the same to the letter, but for the mark of thoughts that nobody has sealed.
         assert.deepStrictEqual(
           JSON.parse(JSON.stringify(responsesCaller.encodeAnswer(again, context).body)),
-          JSON.parse(JSON.stringify(body))
+          JSON.parse(
+            JSON.stringify(body)
+              .replaceAll(`"encrypted_content":"${btoa("turnout:v01:messages::")}",`, "")
+              .replaceAll(`,"encrypted_content":"${btoa("turnout:v01:messages::")}"`, "")
+          )
         )
       }),
       { numRuns: runs }

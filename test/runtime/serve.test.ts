@@ -373,7 +373,8 @@ export default policy({
     save(policy({ first: mock(free.port, "1 millis"), second: mock(busy.port, "0 millis") }))
     await cli.tells("RELOAD FAILED")
     await cli.tells("the port is in use")
-    assert.strictEqual(await target(cli), "one")
+    // The connection to the mock that went may be found dead only when it is used again.
+    assert.include([await target(cli), await target(cli)], "one")
     save(policy({ first: mock(free.port, "2 millis") }))
     await cli.tells(/^reloaded/m)
     assert.strictEqual(await target(cli), "one")

@@ -27,7 +27,8 @@ export interface Calls {
 
 export const noCalls = (): Calls => ({ taken: new Set(), said: new Map() })
 
-const cleaned = (id: string): string =>
+/** An id in the letters that Claude takes. */
+export const cleaned = (id: string): string =>
   id === "" ? "call" : id.replace(/[^\w-]/g, (character) => `_${(character.codePointAt(0) ?? 0).toString(16)}_`)
 
 /** The id of a new call. */

@@ -278,7 +278,7 @@ const openCall = (saying: Saying, { id, index, name, seal }: Start): void => {
   const { context, draft } = saying
   endPart(saying)
   if (seal !== undefined) redacted(saying, sealText(seal, "messages"))
-  openBlock(saying, { type: "tool_use", id: callId(id, context, draft.calls), name, input: {} })
+  openBlock(saying, { type: "tool_use", id: callId(id, context, draft.calls, draft.own), name, input: {} })
   draft.calls++
   draft.open = "call"
   draft.call = { index, text: "", told: undefined }

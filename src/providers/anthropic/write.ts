@@ -10,13 +10,14 @@ import type { AnswerContext, Loss, Written } from "../../Dialect.ts"
 import { lossesOf, restore } from "../extras.ts"
 import { isObject, parseExact } from "../json.ts"
 import type { Json } from "../json.ts"
-import { sealText } from "../seal.ts"
+import { cleaned } from "./calls.ts"
+import { nobodys, sealText } from "../seal.ts"
 import { explained } from "./answer.ts"
 import { writeUsage } from "./usage.ts"
 import type { Body } from "./writing.ts"
 
 /** The signature of a thought that nobody signed. */
-export const unsigned = sealText({ dialect: "chat.completions", data: "" }, "messages")
+export const unsigned = sealText(nobodys("messages"), "messages")
 
 /** Reasons of other dialects by the nearest here; an unfinished answer is never called finished. */
 const stopReasons = {
@@ -76,8 +77,9 @@ const inputOf = (text: string, own: boolean, at: string, losses: Array<Loss>): u
   return { arguments: text }
 }
 
-/** An id for a call that came without one. */
-export const callId = (id: string, context: AnswerContext, index: number): string => (id === "" ? `toolu_${context.id}_${index}` : id)
+/** The id of a call: one for a call that came without, and another provider's as Claude takes it when it comes back. */
+export const callId = (id: string, context: AnswerContext, index: number, own: boolean): string =>
+  id === "" ? `toolu_${context.id}_${index}` : own ? id : cleaned(id)
 
 /** The losses of a part that no block holds. */
 export const unheld = (part: Part): string =>
@@ -129,7 +131,7 @@ export const encodeAnswer = (answer: Answer, context: AnswerContext): Written =>
         if (part.seal !== undefined) redacted(sealText(part.seal, "messages"))
         content.push({
           type: "tool_use",
-          id: callId(part.id, context, calls),
+          id: callId(part.id, context, calls, own),
           name: part.name,
           input: inputOf(part.arguments, own, at, losses)
         })

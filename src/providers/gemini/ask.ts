@@ -41,6 +41,9 @@ const partsOf = (contents: unknown): ReadonlyArray<Json> =>
 const mediumOf = (part: Json): keyof Media | undefined => {
   const held = either(part, "inlineData", "inline_data") ?? either(part, "fileData", "file_data")
   if (!present(held)) return undefined
+  const uri = either(held, "fileUri", "file_uri")
+  // A video, whatever it calls itself.
+  if (typeof uri === "string" && /youtu\.?be/i.test(uri)) return "files"
   const type = either(held, "mimeType", "mime_type")
   if (typeof type !== "string") return "files"
   return type.startsWith("image/") ? "images" : type.startsWith("audio/") ? "audio" : "files"
@@ -158,7 +161,9 @@ class GenerateAsk implements Ask {
   }
 
   media(): Media {
-    return mediaOf(this.#body["contents"])
+    const said = mediaOf(this.#body["contents"])
+    const told = mediaOf(either(this.#body, "systemInstruction", "system_instruction"))
+    return { images: said.images + told.images, audio: said.audio + told.audio, files: said.files + told.files }
   }
 
   extras(): ReadonlyArray<string> {

@@ -6,11 +6,11 @@
  *
  * Source: https://ai.google.dev/api/caching#Content
  */
-import type { Instruction, Message, Part, Source, ToolResult } from "../../Conversation.ts"
+import type { Instruction, Message, Part, Seal, Source, ToolResult } from "../../Conversation.ts"
 import { isObject, type Json, print } from "../json.ts"
 import { sealOf } from "../seal.ts"
 import { camel, entries, type Struct } from "./names.ts"
-import { audioType } from "./part.ts"
+import { audioType, unsigned } from "./part.ts"
 import { aText, note, noteAbsent, noteOthers, type Reading, refuse, structAt } from "./reading.ts"
 
 /** A call that waits for its result. */
@@ -171,7 +171,10 @@ const readCall = ({ calls, reading }: Thread, part: Struct, at: string, made: st
   noteOthers(reading, call, callKeys, () => true)
   const id = given ?? made
   calls.add(id, name)
-  return { _tag: "ToolCall", id, name, arguments: text, at, ...sealIn(part) }
+  const sealed = sealIn(part)
+  // Gemini gets its own word for a call that another model has made.
+  if (sealed.seal === undefined && part.text("thoughtSignature")) note(reading, part.path("thoughtSignature"), unsigned, false)
+  return { _tag: "ToolCall", id, name, arguments: text, at, ...sealed }
 }
 
 const responseKeys = new Set(["id", "name", "response", "parts"])
@@ -222,9 +225,12 @@ const readNested = (reading: Reading, value: unknown, at: string): Part | undefi
   return { _tag: "Foreign", type: name ?? "part", value, at }
 }
 
-const sealIn = (part: Struct) => {
+const sealIn = (part: Struct): { readonly seal?: Seal } => {
   const signature = part.text("thoughtSignature")
-  return signature === undefined || signature === "" ? {} : { seal: sealOf(signature, "generateContent") }
+  if (signature === undefined || signature === "") return {}
+  const seal = sealOf(signature, "generateContent")
+  // What nobody has sealed is marked in an answer (`nobodys`), so that its call is not forwarded as Gemini's own.
+  return seal.data === "" ? {} : { seal }
 }
 
 const readText = (reading: Reading, part: Struct, at: string): Part | undefined => {

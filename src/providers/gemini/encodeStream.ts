@@ -15,6 +15,7 @@ import { type Json, parseExact } from "../json.ts"
 import { errorEvent } from "./error.ts"
 import { isSayable, type Placed, writeGrounding } from "./grounding.ts"
 import { toolUseOf, writeUsage } from "./usage.ts"
+import { nobodys } from "../seal.ts"
 import { argsOf, callPart, finishOf, isCandidateless, mediaPart, noPlace, quoteCall, sealPart, signature } from "./write.ts"
 
 /** A call that has begun. */
@@ -31,7 +32,11 @@ export interface Encoding {
   /** Everything of an event behind its parts; empty before the first. */
   readonly tail: string
   readonly id: string
+  /** The provider speaks this dialect too. */
+  readonly own: boolean
   readonly calls: ReadonlyArray<Call>
+  /** A call has begun. */
+  readonly called: boolean
   readonly kind: "text" | "reasoning" | undefined
   /** A piece of a thought that may yet be signed, or a seal of another provider that goes on the next part. */
   readonly held: string | Seal | undefined
@@ -54,7 +59,9 @@ export interface Encoding {
 const initial: Encoding = {
   tail: "",
   id: "",
+  own: false,
   calls: [],
+  called: false,
   kind: undefined,
   held: undefined,
   text: "",
@@ -198,7 +205,8 @@ export const streamEncoder = (context: AnswerContext): StreamEncoder<Encoding> =
     const begun = kindOf(state, undefined)
     const carried = seal === undefined && typeof begun.held === "object" ? begun.held : undefined
     const [flushed, text] = carried === undefined ? flush(begun) : [{ ...begun, held: undefined }, ""]
-    return [{ ...flushed, calls: [...flushed.calls, { index, id, name, seal: seal ?? carried, arguments: "" }] }, text]
+    const known = seal ?? carried ?? (flushed.own || flushed.called ? undefined : nobodys("generateContent"))
+    return [{ ...flushed, called: true, calls: [...flushed.calls, { index, id, name, seal: known, arguments: "" }] }, text]
   }
 
   const said = (state: Encoding, told: StreamEvent): Step => {
@@ -276,6 +284,7 @@ export const streamEncoder = (context: AnswerContext): StreamEncoder<Encoding> =
       case "Failed":
         return after(state, (flushed) => [{ ...flushed, over: true }, failureEvent(told.failure)])
       case "Start":
+        return [{ ...state, own: told.dialect === "generateContent" }, ""]
       case "Item":
         return [state, ""]
     }

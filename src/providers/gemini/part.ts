@@ -10,6 +10,9 @@ import { noteOthers } from "../extras.ts"
 import { field, isObject, type Json, print, textAt } from "../json.ts"
 import { sealOf } from "../seal.ts"
 
+/** What Google documents for a call that another model has made, where a signature is demanded ("Thought signatures"). */
+export const unsigned = "skip_thought_signature_validator"
+
 /** The fields of which a part has one. */
 const kinds = [
   "text",
@@ -28,7 +31,9 @@ const foreign = (value: unknown, type: string, at: string): Part => ({ _tag: "Fo
 /** What a part is signed with. */
 export const sealIn = (part: unknown): { readonly seal?: Seal } => {
   const signature = textAt(part, "thoughtSignature")
-  return signature === undefined || signature === "" ? {} : { seal: sealOf(signature, "generateContent") }
+  if (signature === undefined || signature === "") return {}
+  const seal = sealOf(signature, "generateContent")
+  return seal.data === "" ? {} : { seal }
 }
 
 const others = (extras: Array<Extra>, at: string, part: Json, kind: string, own: ReadonlyArray<string>): void => {

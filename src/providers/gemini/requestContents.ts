@@ -17,7 +17,7 @@ import { isObject, parseExact } from "../json.ts"
 import { joined } from "../turns.ts"
 import { endingOf } from "./contents.ts"
 import type { Traits } from "./models.ts"
-import { audioType } from "./part.ts"
+import { audioType, unsigned } from "./part.ts"
 
 export type Body = Record<string, unknown>
 
@@ -46,8 +46,6 @@ export const lose = (writing: Writing, field: string, reason: string): undefined
 class Fallen {
   readonly [name: string]: unknown
 }
-
-const unsigned = "skip_thought_signature_validator"
 
 const pictures = new Set(["image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"])
 const readable = /^(?:text|video|audio)\/|^application\/pdf$/

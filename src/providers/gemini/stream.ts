@@ -246,7 +246,7 @@ const start = (reading: Reading, data: Json): void => {
   const id = textAt(data, "responseId")
   const model = textAt(data, "modelVersion")
   reading.set({ phase: "open" })
-  reading.say({ _tag: "Start", ...(id === undefined ? {} : { id }), ...(model === undefined ? {} : { model }) })
+  reading.say({ _tag: "Start", dialect: "generateContent", ...(id === undefined ? {} : { id }), ...(model === undefined ? {} : { model }) })
   const created = field(data, "createTime")
   if (present(created)) reading.say(extra({ field: "createTime", value: created, matters: false }))
 }

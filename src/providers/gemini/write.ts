@@ -10,7 +10,7 @@ import type { Answer, Extra, Part, Seal, Source, StopReason } from "../../Conver
 import type { AnswerContext, Loss, Written } from "../../Dialect.ts"
 import { lossesOf, restore } from "../extras.ts"
 import { isObject, type Json, parseExact } from "../json.ts"
-import { sealText } from "../seal.ts"
+import { nobodys, sealText } from "../seal.ts"
 import { isBlocked } from "./answer.ts"
 import { finishReasons } from "./finish.ts"
 import { isSayable, type Placed, writeGrounding } from "./grounding.ts"
@@ -120,7 +120,9 @@ const place = (draft: Draft, part: Part, at: string): void => {
         draft.malformedCall ??= quoteCall(part.name, part.arguments)
         return lose(".arguments", noPlace.args)
       }
-      draft.parts.push(callPart(part, part.id === "" && !draft.own ? `call_${draft.context.id}_${index}` : part.id, args))
+      const seal = part.seal ?? (index === 0 && !draft.own ? nobodys("generateContent") : undefined)
+      const sealed = seal === undefined ? part : { ...part, seal }
+      draft.parts.push(callPart(sealed, part.id === "" && !draft.own ? `call_${draft.context.id}_${index}` : part.id, args))
       return
     }
     case "Image":

@@ -17,6 +17,7 @@
  *
  * Source: https://platform.openai.com/docs/api-reference/responses-streaming.
  */
+import { nobodys } from "../seal.ts"
 import type { Citation, Extra, Seal, StopReason, StreamEvent } from "../../Conversation.ts"
 import type { AnswerContext, StreamEncoder } from "../../Dialect.ts"
 import { failed } from "../../GatewayError.ts"
@@ -125,7 +126,8 @@ export const streamEncoder = (context: AnswerContext): StreamEncoder<Encoding> =
     if (item === undefined) return
     pen.item = undefined
     const { content, id, output, summary, type } = item
-    finished(pen, output, type === "message" ? messageItem(id, content, status) : reasoningItem(id, summary, content, seal))
+    const known = seal ?? (pen.own ? undefined : nobodys("responses"))
+    finished(pen, output, type === "message" ? messageItem(id, content, status) : reasoningItem(id, summary, content, known))
   }
 
   /** An item that comes in one piece. */

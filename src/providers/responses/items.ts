@@ -142,7 +142,14 @@ export const readItem = (value: unknown, index: number): Item | string => {
         ...thoughtPieces(list(content), "thought", `${at}.content`, id, extras)
       ]
       if (pieces.length === 0 && (sealed === undefined || sealed === "")) return empty
-      return { _tag: "Pieces", id, pieces, extras, ...(sealed === undefined ? {} : { seal: sealOf(sealed, "responses", id) }) }
+      const seal = sealed === undefined ? undefined : sealOf(sealed, "responses", id)
+      return {
+        _tag: "Pieces",
+        id,
+        pieces,
+        extras,
+        ...(seal === undefined || (seal.data === "" && seal.dialect !== "responses") ? {} : { seal })
+      }
     }
     case "function_call": {
       const name = textAt(value, "name")

@@ -10,7 +10,7 @@ import type { Answer, Extra, Image, Part, Seal, StopReason, Usage } from "../../
 import type { AnswerContext, Loss, Written } from "../../Dialect.ts"
 import { lossesOf, restore } from "../extras.ts"
 import { isObject, type Json } from "../json.ts"
-import { sealText } from "../seal.ts"
+import { nobodys, sealText } from "../seal.ts"
 import { statusOf } from "./answer.ts"
 import { writeCitation } from "./citations.ts"
 import { writeUsage } from "./usage.ts"
@@ -205,7 +205,8 @@ const intoReasoning = (drafted: Drafted, part: Extract<Part, { readonly _tag: "R
   const entry = { type: shown ? "reasoning_text" : "summary_text", text }
   const joins = item !== undefined && joined?.type === "reasoning" && joined.item === item
   const given = item ?? (seal?.dialect === "responses" ? seal.id : undefined)
-  const into = joins ? joined.into : reasoningItem(newId(drafted, "rs", given), [], [])
+  // An item of ours without a seal would be looked for at the provider, which never had it.
+  const into = joins ? joined.into : reasoningItem(newId(drafted, "rs", given), [], [], drafted.own ? undefined : nobodys("responses"))
   if (!joins) push(drafted, into)
   const key = shown ? "content" : "summary"
   ;((into[key] ??= []) as Array<unknown>).push(entry)

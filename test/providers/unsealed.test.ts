@@ -1,0 +1,88 @@
+/**
+ * Answers of one provider in the history of a caller whose next request goes to another that speaks the caller's own API: what that one would refuse or not know is marked, so that the
+ * request is not forwarded as it is.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import type { Answer, StreamEvent } from "../../src/Conversation.ts"
+import { anthropicCaller } from "../../src/providers/anthropic.ts"
+import { gemini, geminiCaller } from "../../src/providers/gemini.ts"
+import { responses, responsesCaller } from "../../src/providers/responses.ts"
+import { holdsForeign } from "../../src/providers/seal.ts"
+import { context, dataOf } from "./sse.ts"
+
+const hosts: Answer = {
+  dialect: "chat.completions",
+  parts: [
+    { _tag: "Reasoning", text: "Two lines meet." },
+    { _tag: "ToolCall", id: "functions.f:0", name: "f", arguments: "{}" },
+    { _tag: "ToolCall", id: "functions.f:1", name: "f", arguments: "{}" }
+  ],
+  stop: "tool-calls",
+  extras: []
+}
+
+const steps: ReadonlyArray<StreamEvent> = [
+  { _tag: "Start" },
+  { _tag: "ReasoningDelta", text: "Two lines meet." },
+  { _tag: "ToolCallStart", index: 0, id: "functions.f:0", name: "f" },
+  { _tag: "ToolCallDelta", index: 0, arguments: "{}" },
+  { _tag: "ToolCallEnd", index: 0 },
+  { _tag: "Stop", reason: "tool-calls" },
+  { _tag: "End" }
+]
+
+const streamed = (caller: typeof anthropicCaller): string => {
+  const encoder = caller.streamEncoder(context)
+  let state: unknown = encoder.initial
+  let text = ""
+  for (const step of steps) {
+    const [next, more] = encoder.step(state, step)
+    state = next
+    text += more
+  }
+  return text
+}
+
+describe("a caller of Messages", () => {
+  it("gets ids that Claude takes, alike in call and stream", () => {
+    const { body } = anthropicCaller.encodeAnswer(hosts, context)
+    const ids = (body["content"] as ReadonlyArray<{ readonly id?: string }>).flatMap(({ id }) => id ?? [])
+    assert.deepStrictEqual(ids, ["functions_2e_f_3a_0", "functions_2e_f_3a_1"])
+    assert.include(streamed(anthropicCaller), '"id":"functions_2e_f_3a_0"')
+  })
+})
+
+describe("a caller of Gemini's API", () => {
+  it("gets a mark on the first call, which Gemini would refuse without its own signature, and no other", () => {
+    const { body } = geminiCaller.encodeAnswer(hosts, context)
+    const [{ content }] = body["candidates"] as [{ readonly content: { readonly parts: ReadonlyArray<Record<string, unknown>> } }]
+    const marks = content.parts.filter((part) => part["functionCall"] !== undefined).map((part) => part["thoughtSignature"])
+    assert.isTrue(holdsForeign(String(marks[0])))
+    assert.isUndefined(marks[1])
+    assert.isTrue(holdsForeign(streamed(geminiCaller)))
+    const next = { contents: [{ role: "user", parts: [{ text: "Which way?" }] }, content] }
+    const decoded = Result.getOrThrow(geminiCaller.decodeRequest(next, { model: "gemini-3-flash", stream: false }))
+    const { body: sent, losses } = gemini.encodeRequest(decoded, { model: "gemini-3-flash" })
+    assert.deepStrictEqual(losses, [])
+    assert.isFalse(holdsForeign(JSON.stringify(sent)))
+    assert.include(JSON.stringify(sent), "skip_thought_signature_validator")
+  })
+})
+
+describe("a caller of Responses", () => {
+  it("gets a mark on thoughts that nobody has sealed, whose item OpenAI would look for and not have", () => {
+    const { body } = responsesCaller.encodeAnswer(hosts, context)
+    const output = body["output"] as ReadonlyArray<Record<string, unknown>>
+    assert.isTrue(holdsForeign(String(output[0]!["encrypted_content"])))
+    const last = JSON.parse(dataOf(streamed(responsesCaller)).at(-1)!) as { readonly response: { readonly output: typeof output } }
+    assert.isTrue(holdsForeign(String(last.response.output[0]!["encrypted_content"])))
+    const decoded = Result.getOrThrow(
+      responsesCaller.decodeRequest({ model: "m", input: [{ role: "user", content: "Which way?" }, ...output] })
+    )
+    const sent = JSON.stringify(responses.encodeRequest(decoded, { model: "gpt-5.4" }).body)
+    assert.isFalse(holdsForeign(sent))
+    assert.notInclude(sent, "rs_")
+    assert.include(sent, "functions.f:0")
+  })
+})
