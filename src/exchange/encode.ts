@@ -2,10 +2,9 @@
  * A call as the request that a target is sent: patched bytes where it speaks the caller's dialect, an encoded `Conversation` where it does not.
  */
 import * as Result from "effect/Result"
-import { longestAnswer } from "../Bound.ts"
 import type { Call } from "../Call.ts"
 import type { Conversation, Source } from "../Conversation.ts"
-import type { BadField, Dialect, Loss, Operation, Settings, TargetModel, Written } from "../Dialect.ts"
+import type { BadField, Dialect, Loss, Operation, TargetModel, Written } from "../Dialect.ts"
 import type { EmbeddingRequest } from "../Embedding.ts"
 import type { Failure } from "../Failure.ts"
 import { isAllowed } from "../Fetch.ts"
@@ -17,6 +16,8 @@ import type { Target } from "../Target.ts"
 import { parseExact } from "../providers/json.ts"
 import { readUtf8 } from "../Text.ts"
 import type { UpstreamRequest } from "../Upstream.ts"
+import { type Address, addressesBy, discretion, placeOf } from "./address.ts"
+import { settingsOf, usageWish, withSettings } from "./settings.ts"
 
 export interface Ready {
   readonly _tag: "Ready"
@@ -50,99 +51,7 @@ export interface Impossible {
 
 export type Encoded = Ready | Fetching | Impossible
 
-/** Where a request goes. */
-type Place = Pick<UpstreamRequest, "origin" | "path">
-
-/** What is the same for every request to a target in one dialect. */
-interface Address {
-  /** By the path of the dialect: few, because a target has one deployment. */
-  readonly places: Map<string, Place>
-  readonly headers: ReadonlyArray<string>
-  /** Headers of the caller that go on. */
-  readonly passes: ReadonlyArray<string>
-  /** Those of `headers` that the policy adds, as records name them. */
-  readonly added: ReadonlyArray<string>
-  /** JSON of what requests name as their model. */
-  readonly model: string
-  readonly missingKey: string | undefined
-  readonly redact: (failure: Failure) => Failure
-  readonly clean: (text: string) => string
-}
-
 const none: ReadonlyArray<never> = []
-
-/** Dialects take out what looks like a key; only here is it known what the key is, as it stands in a text and as JSON writes it. */
-const cleaner = (key: string | undefined): ((text: string) => string) => {
-  if (key === undefined || key === "") return (text) => text
-  const written = JSON.stringify(key).slice(1, -1)
-  return written === key
-    ? (text) => text.replaceAll(key, "[redacted]")
-    : (text) => text.replaceAll(written, "[redacted]").replaceAll(key, "[redacted]")
-}
-
-const redactor =
-  (clean: (text: string) => string) =>
-  ({ code, message, param, ...rest }: Failure): Failure => ({
-    ...rest,
-    message: clean(message),
-    ...(code === undefined ? {} : { code: clean(code) }),
-    ...(param === undefined ? {} : { param: clean(param) })
-  })
-
-/** What takes the credential of a request out of what is said of it: the key, or the token that stands for one. */
-const discretion = ({ clean, redact }: Address, token: string | undefined): Pick<Ready, "clean" | "redact"> => {
-  if (token === undefined) return { redact, clean }
-  const ofToken = cleaner(token)
-  return { redact: redactor(ofToken), clean: ofToken }
-}
-
-/** What the policy sets of a request to `target`; undefined where that is nothing. */
-const settingsOf = ({ ask, bounded }: Call, target: Target, forwards: boolean): Settings | undefined => {
-  const { set } = target
-  // What is reserved for an answer is as long as it may get; and a caller who asks for more than the policy's maximum gets that. INVARIANT: a bounded call is
-  // not sent where no maximum is known, and none is sent that asks for more than the model itself can.
-  const most = bounded || set?.maxOutputTokens !== undefined || (ask.maxOutputTokens() ?? 0) > (target.maxOutputTokens ?? Infinity)
-  const maxOutputTokens = most ? longestAnswer(ask, target) : undefined
-  if (set?.temperature === undefined && set?.reasoningEffort === undefined && maxOutputTokens === undefined) return undefined
-  const maxTokensField = forwards ? target.habits.maxTokensField : undefined
-  return { model: target.model, temperature: set?.temperature, reasoningEffort: set?.reasoningEffort, maxOutputTokens, maxTokensField }
-}
-
-/** The request for usage at the end of a stream, for a caller who did not make it. */
-const usageWish = ({ ask, incoming, parsed }: Call, { habits }: Target): ReadonlyArray<Change> => {
-  const { dialect } = incoming.api
-  if (!ask.stream || !habits.reportsStreamUsage || dialect.wantsUsage(parsed.json)) return none
-  const wish = dialect.usageWish(parsed.json)
-  return wish === undefined ? none : [wish]
-}
-
-/** The conversation that says what is set. A maximum that only the target demands stays the encoder's, which tells the caller. */
-const withSettings = (
-  conversation: Conversation,
-  { maxOutputTokens, reasoningEffort, temperature }: Settings,
-  cap: number | undefined,
-  changes: ReadonlyArray<Change>
-): Conversation => ({
-  ...conversation,
-  ...(temperature === undefined ? {} : { sampling: { ...conversation.sampling, temperature } }),
-  ...(reasoningEffort === undefined
-    ? {}
-    : {
-        thinking: {
-          _tag: "Effort",
-          effort: reasoningEffort,
-          ...(conversation.thinking?.show === undefined ? {} : { show: conversation.thinking.show })
-        }
-      }),
-  ...(maxOutputTokens === undefined
-    ? {}
-    : {
-        maxOutputTokens:
-          conversation.maxOutputTokens === undefined ? maxOutputTokens : Math.min(conversation.maxOutputTokens, cap ?? Infinity)
-      }),
-  // What is replaced is not lost.
-  extras: conversation.extras.filter(({ field }) => changes.every(({ key }) => key !== field))
-})
 
 /** What is asked in the model between the dialects, for one operation. */
 interface Question {
@@ -189,44 +98,8 @@ export interface Encoder {
 }
 
 export const encoderOf = (secretOf: (secret: Secret) => string | undefined): Encoder => {
-  const reached = new WeakMap<Target, Map<Dialect, Address>>()
+  const addressOf = addressesBy(secretOf)
   const decodings = new WeakMap<Call, Decoded>()
-
-  const addressOf = (target: Target, dialect: Dialect): Address => {
-    let ofTarget = reached.get(target)
-    if (ofTarget === undefined) reached.set(target, (ofTarget = new Map()))
-    const found = ofTarget.get(dialect)
-    if (found !== undefined) return found
-    const key = target.key === undefined ? undefined : secretOf(target.key)
-    const credential = key === undefined ? {} : target.credential(key)
-    const own = { "content-type": "application/json", "accept-encoding": "identity", ...dialect.headers, ...credential }
-    // INVARIANT: a policy sets no credential and nothing of the connection. What the dialect sends itself it cannot replace either, nor what it would send with a key.
-    const beside = Object.entries(target.set?.headers ?? {}).filter(
-      ([name]) => !Object.hasOwn(own, name) && !Object.hasOwn(target.credential(""), name)
-    )
-    const address: Address = {
-      // An allow-list by construction: nothing of the caller's headers goes on but what the dialect names.
-      headers: Object.entries({ "user-agent": "turnout", ...Object.fromEntries(beside), ...own }).flat(),
-      passes: dialect.passes.filter((name) => !beside.some(([set]) => set === name)),
-      places: new Map(),
-      added: beside.map(([name]) => `headers.${name}`),
-      model: JSON.stringify(target.deployment),
-      missingKey: target.key !== undefined && key === undefined ? target.key.env : undefined,
-      redact: redactor(cleaner(key)),
-      clean: cleaner(key)
-    }
-    ofTarget.set(dialect, address)
-    return address
-  }
-
-  const placeOf = (target: Target, { places }: Address, path: string): Place => {
-    const known = places.get(path)
-    if (known !== undefined) return known
-    const url = new URL(target.baseUrl + target.place(path))
-    const place = { origin: url.origin, path: url.pathname + url.search }
-    places.set(path, place)
-    return place
-  }
 
   /** The call in the model between the dialects, or what is wrong with the request. */
   const decode = (call: Call): Decoded => {

@@ -4,7 +4,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import { relayOf, type Transfer } from "../../src/exchange/relay.ts"
+import { relayOf } from "../../src/exchange/relay.ts"
+import type { Transfer } from "../../src/exchange/transfer.ts"
 import type { Conversation, Usage } from "../../src/Conversation.ts"
 import type { CallerDialect, Dialect } from "../../src/Dialect.ts"
 import { anthropic, anthropicCaller, messages } from "../../src/providers/anthropic.ts"
