@@ -94,7 +94,7 @@ export interface TargetModel {
 }
 
 /** How a provider's copy of a dialect differs from what its maker documents. */
-export type Habits = Partial<Pick<Provider, "maxTokensField" | "reportsStreamUsage" | "callIds">>
+export type Habits = Partial<Pick<Provider, "maxTokensField" | "reportsStreamUsage" | "callIds" | "callIdLength">>
 
 /** A stream translator: pure, so that it is tested with recorded bytes cut anywhere. */
 export interface StreamDecoder<S> {

@@ -71,6 +71,8 @@ export interface Provider {
   readonly place?: (path: string, target: Placed) => string
   /** Whether tool calls have ids of their own; absent is yes. */
   readonly callIds?: boolean
+  /** How many letters and digits an id of a tool call must have, where nothing else is taken. */
+  readonly callIdLength?: number
   /** Where it answers unless the policy says otherwise, with `{region}` and `{project}` where these are parts of it; absent where there is no usual place. */
   readonly baseUrl?: string
   /** An address of it, for authors who have to say theirs. */
@@ -269,6 +271,8 @@ export const providers = {
     ...compatible("MISTRAL", "https://api.mistral.ai/v1", "maker"),
     catalog: "mistral",
     starts: ["mistral-small-2603", "mistral-large-2512"],
+    // Its refusal says so: "must be a-z, A-Z, 0-9, with a length of 9".
+    callIdLength: 9,
     models: mistralModels
   },
   openrouter: {

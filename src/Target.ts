@@ -190,7 +190,8 @@ const makeTarget = (
     habits: {
       maxTokensField: provider.maxTokensField,
       reportsStreamUsage: provider.reportsStreamUsage,
-      ...(provider.callIds === undefined ? {} : { callIds: provider.callIds })
+      ...(provider.callIds === undefined ? {} : { callIds: provider.callIds }),
+      ...(provider.callIdLength === undefined ? {} : { callIdLength: provider.callIdLength })
     },
     place: (path) => provider.place?.(path, { deployment, apiVersion }) ?? path,
     baseUrl,

@@ -7,6 +7,7 @@ import { Result } from "effect"
 import type { Answer, StreamEvent } from "../../src/Conversation.ts"
 import { anthropicCaller } from "../../src/providers/anthropic.ts"
 import { gemini, geminiCaller } from "../../src/providers/gemini.ts"
+import { openai } from "../../src/providers/openai.ts"
 import { responses, responsesCaller } from "../../src/providers/responses.ts"
 import { holdsForeign } from "../../src/providers/seal.ts"
 import { context, dataOf } from "./sse.ts"
@@ -67,6 +68,46 @@ describe("a caller of Gemini's API", () => {
     assert.deepStrictEqual(losses, [])
     assert.isFalse(holdsForeign(JSON.stringify(sent)))
     assert.include(JSON.stringify(sent), "skip_thought_signature_validator")
+  })
+})
+
+describe("a host that takes ids of one length alone", () => {
+  it("gets such ids, alike in call and result", () => {
+    const asked = {
+      model: "m",
+      max_tokens: 100,
+      messages: [
+        { role: "user", content: "Which way?" },
+        {
+          role: "assistant",
+          content: [
+            { type: "tool_use", id: "toolu_01", name: "f", input: {} },
+            { type: "tool_use", id: "AbCdEf012", name: "g", input: {} }
+          ]
+        },
+        {
+          role: "user",
+          content: [
+            { type: "tool_result", tool_use_id: "AbCdEf012", content: "second" },
+            { type: "tool_result", tool_use_id: "toolu_01", content: "first" }
+          ]
+        }
+      ]
+    }
+    const conversation = Result.getOrThrow(anthropicCaller.decodeRequest(asked))
+    const { body } = openai.encodeRequest(conversation, { model: "mistral-large-2512", habits: { callIdLength: 9 } })
+    const [, assistant, ...results] = body["messages"] as ReadonlyArray<any>
+    assert.deepStrictEqual(
+      assistant.tool_calls.map(({ id }: { readonly id: string }) => id),
+      ["c00000000", "AbCdEf012"]
+    )
+    assert.deepStrictEqual(
+      results.map(({ content, tool_call_id: id }) => [id, content]),
+      [
+        ["AbCdEf012", "second"],
+        ["c00000000", "first"]
+      ]
+    )
   })
 })
 

@@ -202,14 +202,16 @@ interface Ids {
   readonly ofResult: (id: string, name: string | undefined) => string
 }
 
-const newIds = (): Ids => {
+/** `exact` is how many letters and digits an id must have, where the host takes no other. */
+const newIds = (exact: number | undefined): Ids => {
   const open: Array<{ readonly id: string; readonly name: string }> = []
   let count = 0
-  const made = (): string => `call_${count++}`
+  const made = (): string => (exact === undefined ? `call_${count++}` : `n${String(count++).padStart(exact - 1, "0")}`)
   const short = new Map<string, string>()
+  const isTaken = (id: string): boolean => (exact === undefined ? id.length <= longestId : id.length === exact && /^[a-z0-9]+$/i.test(id))
   const shortened = (id: string): string => {
-    if (id.length <= longestId) return id
-    const known = short.get(id) ?? `call_long_${short.size}`
+    if (isTaken(id)) return id
+    const known = short.get(id) ?? (exact === undefined ? `call_long_${short.size}` : `c${String(short.size).padStart(exact - 1, "0")}`)
     short.set(id, known)
     return known
   }
@@ -297,7 +299,7 @@ const foreignMessage = (writing: Writing, ids: Ids, message: Message): ReadonlyA
 export const messagesOf = (writing: Writing): ReadonlyArray<Body> => {
   const { messages, system } = writing.conversation
   if (writing.own) return [...ownInstructions(writing), ...messages.map((message) => ownMessage(writing, message))]
-  const ids = newIds()
+  const ids = newIds(writing.target.habits?.callIdLength)
   return [
     ...system.map((instruction): Body => ({ role: isOlder(writing) ? "system" : instruction.role, content: instruction.text })),
     ...joined(messages).flatMap((message) => foreignMessage(writing, ids, message))
