@@ -80,11 +80,6 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
     // Usage that counts nothing tells nothing: a host may use other names.
     const cost = usage === undefined || usage.inputTokens + usage.outputTokens === 0 ? undefined : costOf(target.price, usage)
     if (bound === undefined) return { nanoDollars: cost, estimated: false }
-    // What can cost nothing has cost nothing, whatever was told of it.
-    if (bound === 0) {
-      if (held !== undefined) ledger.settle(held, 0)
-      return { nanoDollars: 0, estimated: false }
-    }
     // Usage that a broken answer has told so far may not be the last of it, but it is the least.
     const known = failure === undefined ? cost : undefined
     const nanoDollars = known ?? Math.max(bound, cost ?? 0)
