@@ -53,7 +53,7 @@ export interface CacheHint {
 
 /** What every part may say of its place. */
 export interface Placed {
-  /** The caller's field: `messages[2].content[0]`. Present in requests, absent in answers. */
+  /** Where it was written: the caller's field in requests (`messages[2].content[0]`), the provider's in answers, there only where a loss may have to name it. */
   readonly at?: string
   /** The id of the item that it lies in, where a dialect has items that hold parts. Neighbours of one id lie in one item. */
   readonly item?: string

@@ -48,7 +48,8 @@ export const noteOthers = (
 
 /**
  * Puts extras back where they stood. A whole entry of a list is inserted at its index, so the extras of one list must come in its order, and before those of later entries.
- * One whose surroundings are not there is left out, and returned.
+ * One whose surroundings are not there is left out, and returned. A value of `undefined` takes out what the encoder wrote and the caller had not. What extras go into has to be the
+ * body's own: a conversation is encoded more than once.
  */
 export const restore = (body: Record<string, unknown>, extras: ReadonlyArray<Extra>): ReadonlyArray<Extra> =>
   extras.filter(({ field, value }) => {
