@@ -122,7 +122,7 @@ for (const makeDriver of drivers) {
           ])
           const [tool] = sentTo(upstream).said.tools
           assert.strictEqual(tool?.value[0], "get_weather")
-          const schema = tool?.value[2] as any
+          const schema = tool?.value[2] as { readonly required: unknown; readonly properties: { readonly unit: unknown } }
           assert.deepStrictEqual(schema.required, ["city"], "what is optional stays optional")
           assert.match(JSON.stringify(schema.properties.unit), /null/, "a nullable enum keeps its null")
           const after = await seen.again(["12 degrees", "21 degrees"])
@@ -149,7 +149,7 @@ for (const makeDriver of drivers) {
           upstream.plays(plays({ words: ['{"line":"A1",', '"stops":["North"]}'] }))
           const seen = await makeDriver(gateway.url).ask(question({ stream, schema: true }))
           assert.deepStrictEqual(JSON.parse(seen.text), { line: "A1", stops: ["North"] })
-          const format = sentTo(upstream).said.format?.value as any
+          const format = sentTo(upstream).said.format?.value as { readonly required: unknown } | undefined
           assert.deepStrictEqual(format?.required, ["line", "stops"])
         })
 
@@ -193,9 +193,9 @@ for (const makeDriver of drivers) {
           const error = await makeDriver(gateway.url)
             .ask(question({ stream }))
             .then(() => undefined)
-            .catch((raised: unknown) => raised as any)
+            .catch((raised: unknown) => raised as { readonly status?: number; readonly statusCode?: number; readonly message: string })
           assert.strictEqual(error?.status ?? error?.statusCode, 400)
-          assert.include(String(error.message), "temperature is not for this model")
+          assert.include(error?.message, "temperature is not for this model")
         })
       }
 
