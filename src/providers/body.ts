@@ -70,3 +70,16 @@ export const readBody = (bytes: Uint8Array, read: ReadUtf8 = readUtf8): Body | G
   const ascii = bytes.length === text.length && !text.includes("\\u")
   return { json, bytes, scan: found, ascii, sealed: holdsForeign(text) }
 }
+
+/** The model that a body names, or why it names none. */
+export const modelIn = ({ model }: Json): string | GatewayError => {
+  if (model === undefined || model === null || model === "")
+    return refuse("missing_model", "`model` is missing: name a target, an alias or `provider/model`", { param: "model" })
+  return typeof model === "string" ? model : refuse("invalid_request", "`model` must be a text", { param: "model" })
+}
+
+/** Why a body does not say whether to stream; undefined where it does, or leaves it to its API. */
+export const oddStream = ({ stream }: Json): GatewayError | undefined =>
+  stream === undefined || stream === null || typeof stream === "boolean"
+    ? undefined
+    : refuse("invalid_request", "`stream` must be true or false", { param: "stream" })

@@ -8,7 +8,7 @@ import type { Api, Parsed } from "../../Call.ts"
 import type { Operation } from "../../Dialect.ts"
 import { type GatewayError, refuse } from "../../GatewayError.ts"
 import type { ReadUtf8 } from "../../Text.ts"
-import { isRefused, readBody } from "../body.ts"
+import { isRefused, modelIn, oddStream, readBody } from "../body.ts"
 import { field, isObject, type Json, objectAt, textAt } from "../json.ts"
 import { bytesOf, collectJson, list } from "../measure.ts"
 
@@ -242,10 +242,9 @@ const parse = (
   const body = readBody(bytes, read)
   if (isRefused(body)) return body
   const { json } = body
-  const { max_tokens: most, messages, model, stream } = json
-  if (model === undefined || model === null || model === "")
-    return refuse("missing_model", "`model` is missing: name a target, an alias or `provider/model`", { param: "model" })
-  if (typeof model !== "string") return bad("model", "`model` must be a text")
+  const { max_tokens: most, messages } = json
+  const model = modelIn(json)
+  if (typeof model !== "string") return model
   if (!Array.isArray(messages)) return bad("messages", "`messages` must be a list of messages")
   if (operation === "generate") {
     if (most === undefined || most === null)
@@ -253,7 +252,8 @@ const parse = (
     // None fills the provider's cache and answers nothing.
     if (typeof most !== "number" || !Number.isSafeInteger(most) || most < 0)
       return bad("max_tokens", "`max_tokens` must be a positive integer")
-    if (stream !== undefined && stream !== null && typeof stream !== "boolean") return bad("stream", "`stream` must be true or false")
+    const odd = oddStream(json)
+    if (odd !== undefined) return odd
   }
   return { ...body, ask: new MessagesAsk(operation, json, model, body.ascii, header) }
 }

@@ -6,7 +6,7 @@
 import type { Ask, Media } from "../../Ask.ts"
 import type { Api } from "../../Call.ts"
 import { refuse } from "../../GatewayError.ts"
-import { isRefused, readBody } from "../body.ts"
+import { isRefused, modelIn, oddStream, readBody } from "../body.ts"
 import { field, isObject, type Json } from "../json.ts"
 import { bytesOf, collect, collectJson, list } from "../measure.ts"
 
@@ -217,12 +217,11 @@ export const parseChat: Api["parse"] = (bytes, header, read) => {
   const body = readBody(bytes, read)
   if (isRefused(body)) return body
   const { json } = body
-  const { messages, model, stream } = json
-  if (model === undefined || model === null || model === "")
-    return refuse("missing_model", "`model` is missing: name a target, an alias or `provider/model`", { param: "model" })
-  if (typeof model !== "string") return refuse("invalid_request", "`model` must be a text", { param: "model" })
+  const { messages } = json
+  const model = modelIn(json)
+  if (typeof model !== "string") return model
   if (!Array.isArray(messages)) return refuse("invalid_request", "`messages` must be a list of messages", { param: "messages" })
-  if (stream !== undefined && stream !== null && typeof stream !== "boolean")
-    return refuse("invalid_request", "`stream` must be true or false", { param: "stream" })
+  const odd = oddStream(json)
+  if (odd !== undefined) return odd
   return { ...body, ask: askOf(json, model, body.ascii, header) }
 }

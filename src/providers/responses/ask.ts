@@ -6,7 +6,7 @@
 import type { Ask, Media } from "../../Ask.ts"
 import type { Api } from "../../Call.ts"
 import { refuse } from "../../GatewayError.ts"
-import { isRefused, readBody } from "../body.ts"
+import { isRefused, modelIn, oddStream, readBody } from "../body.ts"
 import { addAll, present } from "../extras.ts"
 import { field, isObject, type Json, textAt } from "../json.ts"
 import { bytesOf, collect, collectJson, list } from "../measure.ts"
@@ -254,14 +254,13 @@ export const parseResponses: Api["parse"] = (bytes, header, read) => {
   const body = readBody(bytes, read)
   if (isRefused(body)) return body
   const { json } = body
-  const { conversation, input, model, previous_response_id: previous, prompt, stream } = json
-  if (model === undefined || model === null || model === "")
-    return refuse("missing_model", "`model` is missing: name a target, an alias or `provider/model`", { param: "model" })
-  if (typeof model !== "string") return refuse("invalid_request", "`model` must be a text", { param: "model" })
+  const { conversation, input, previous_response_id: previous, prompt } = json
+  const model = modelIn(json)
+  if (typeof model !== "string") return model
   const elsewhere = present(conversation) || present(previous) || present(prompt)
   if (typeof input !== "string" && !Array.isArray(input) && (present(input) || !elsewhere))
     return refuse("invalid_request", "`input` must be a text or a list of items", { param: "input" })
-  if (stream !== undefined && stream !== null && typeof stream !== "boolean")
-    return refuse("invalid_request", "`stream` must be true or false", { param: "stream" })
+  const odd = oddStream(json)
+  if (odd !== undefined) return odd
   return { ...body, ask: askOf(json, model, body.ascii, header) }
 }
