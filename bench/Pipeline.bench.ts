@@ -13,6 +13,7 @@ import { Ledger } from "../src/Ledger.ts"
 import * as Pipeline from "../src/Pipeline.ts"
 import { Recorder } from "../src/Recorder.ts"
 import { silent } from "../src/Reply.ts"
+import { Slots } from "../src/Slots.ts"
 import { body, failover, hedged, parsed, quickest } from "./scenarios.ts"
 import { measure } from "./measure.ts"
 
@@ -42,6 +43,7 @@ for (const [name, failing, policy] of [
     Layer.succeed(Attempt, { run: (_, target) => (target.name === failing ? bad : good) }),
     // The breaker must go on admitting a target that always fails.
     Health.layer({ failures: Infinity }),
+    Slots.layer,
     Keys.layerNames,
     Ledger.layerMemory,
     Recorder.layerOf(() => void recorded++)

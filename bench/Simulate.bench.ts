@@ -6,6 +6,8 @@
  *
  * Node 26.10, two shared cores, November 2026: 5.8 to 9 µs a call, so half a million in 3 to 5 s; the command as a process, its start and the CSV included, took
  * 4.5 s for them. A fifth of it is garbage collection, a tenth is reading the CSV. (The sketch that this began with: 8.6 µs for a failover under a deadline.)
+ *
+ * With credentials, pauses, places on targets and why each attempt is made it is 5.9 µs a call where it was 5.4 (both run in turn, twice each, the same machine).
  */
 import { existsSync } from "node:fs"
 import { Effect, Result } from "effect"

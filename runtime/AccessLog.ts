@@ -1,5 +1,5 @@
 /**
- * The access log: one JSON line per call on standard output, and the counters behind `/metrics`.
+ * The access log: one JSON line per call, and per copy of one, on standard output, and the counters behind `/metrics`.
  *
  * Lines are gathered and written every few milliseconds, because a write per call would cost as much as the decision. A reader who falls behind is waited for
  * up to a limit, then lines are dropped and counted, aloud: a log must not take the gateway down.
@@ -93,11 +93,18 @@ const errors = counter("turnout_errors_total", "Errors that callers were told, b
   route: name,
   code
 }))
-const attempts = counter("turnout_attempts_total", "Attempts by target and outcome", (target: Target, outcome) => ({
+const targetAndOutcome = (target: Target, outcome: string): Readonly<Record<string, string>> => ({
   // Callers choose the models of open providers, so those are counted together.
   target: target.declared ? target.name : `${target.provider}/*`,
   outcome
+})
+const attempts = counter("turnout_attempts_total", "Attempts by target and outcome", targetAndOutcome)
+
+const shadowCalls = counter("turnout_shadow_calls_total", "Copies of calls by route and ending", ({ name }: Named, ending) => ({
+  route: name,
+  ending
 }))
+const shadowAttempts = counter("turnout_shadow_attempts_total", "Attempts of copies by target and outcome", targetAndOutcome)
 
 /** A histogram of the same kind: buckets are plain numbers. */
 const durations = (() => {
@@ -129,13 +136,19 @@ const durations = (() => {
 
 const count = ({ call, durationMillis, ending, error }: CallRecord): void => {
   const route = call === undefined ? undecided : call.compiled.routes[call.decision.route]!
+  // Nobody has asked for a copy or waited for it: what it comes to says nothing of how callers fare.
+  if (call?.shadowOf !== undefined) {
+    shadowCalls(route, ending)
+    for (const { failure, target } of call.attempts) shadowAttempts(target, failure?.class ?? "served")
+    return
+  }
   calls(route, ending)
   if (error !== undefined) errors(route, error.code)
   durations(durationMillis / 1_000)
   if (call !== undefined) for (const { failure, target } of call.attempts) attempts(target, failure?.class ?? "served")
 }
 
-/** Records every call as a line, and counts it. */
+/** Records every call, and every copy of one, as a line, and counts it. */
 export const layer = (lines: Lines): Layer.Layer<Recorder> =>
   Recorder.layerOf((record) => {
     lines.write(toLine(record))

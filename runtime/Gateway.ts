@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Compiled } from "../src/Compile.ts"
-import { troublesOf } from "../src/Keys.ts"
+import { credentialTroublesOf, troublesOf } from "../src/Keys.ts"
 import { budgetsOf } from "../src/Layers.ts"
 import { Ledger } from "../src/Ledger.ts"
 import * as Pipeline from "../src/Pipeline.ts"
@@ -20,11 +20,10 @@ import { isLoopback } from "./Guard.ts"
 import * as Http from "./Http.ts"
 import { live, type Settings } from "./Live.ts"
 
-export interface GatewayOptions extends Settings {
+export interface GatewayOptions extends Settings, Http.HttpOptions {
   readonly host: string
   /** 0 for any free port. */
   readonly port: number
-  readonly maxBodyBytes: number
   readonly drainMillis: number
 }
 
@@ -60,6 +59,20 @@ const listen = (server: Http.DataPlane["server"], host: string, port: number): E
     }
   })
 
+/** Says that connections are closed as they come, at most once a minute. */
+const warnOfDropped = (server: Http.DataPlane["server"], { maxConnections, tell }: GatewayOptions): void => {
+  let dropped = 0
+  let saidAt = -Infinity
+  server.on("drop", () => {
+    dropped++
+    const at = performance.now()
+    if (at - saidAt < 60_000) return
+    tell(`warning: ${maxConnections} connections are open, which is the most: ${dropped} more closed as they came`)
+    saidAt = at
+    dropped = 0
+  })
+}
+
 /** Starts a gateway on `compiled`. */
 export const start = (compiled: Compiled, options: GatewayOptions): Effect.Effect<Gateway, GatewayRefused, Scope.Scope> =>
   Effect.gen(function* () {
@@ -75,6 +88,7 @@ export const start = (compiled: Compiled, options: GatewayOptions): Effect.Effec
           })
         }
         for (const { message } of troublesOf(next.policy, options.secretOf)) tell(`warning: ${message}`)
+        for (const message of credentialTroublesOf(next.policy, options.secretOf)) tell(`warning: ${message}`)
         if (Object.keys(budgetsOf(next.policy)).length > 0)
           yield* Effect.mapError(ledger.open, ({ why }) => new GatewayRefused({ why: `budgets cannot be kept: ${why}` }))
         return yield* Effect.provideContext(Pipeline.make(next), services)
@@ -83,7 +97,8 @@ export const start = (compiled: Compiled, options: GatewayOptions): Effect.Effec
     let ready = true
 
     const control = yield* Control.make({ pipeline: () => pipeline, ready: () => ready })
-    const plane = Http.make({ pipeline: () => pipeline, control }, { maxBodyBytes: options.maxBodyBytes, stallMillis: options.stallMillis })
+    const plane = Http.make({ pipeline: () => pipeline, control }, options)
+    warnOfDropped(plane.server, options)
     const address = yield* listen(plane.server, host, options.port)
     yield* Effect.addFinalizer(() =>
       Effect.promise(async () => {

@@ -2,7 +2,10 @@
  * The data plane: `node:http` by hand around the pipeline, because the general HTTP stack costs two to three times as much per call.
  *
  * Reads a body within its limit, hands it to the pipeline of the policy that is current at that moment, and is the `Reply`. A caller who goes away interrupts
- * its call's fibre. Everything that is not an API of the data plane goes to the control plane on the same port.
+ * its call's fibre. Everything that is not an API of the data plane goes to the control plane on the same port, and is answered however much there is to do.
+ *
+ * What callers can make it hold is bounded: connections, calls (those whose bodies are still coming and those whose answers are still being read among them), and the bytes of
+ * all their bodies. More is turned away before a body is read, with 503 and `retry-after`; whether to try again or elsewhere is left to the caller's SDK.
  */
 import { randomBytes } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http"
@@ -23,6 +26,15 @@ import { checkBody, checkControl, checkOrigin, queryKeyOf, requestIdOf, secretOf
 
 export interface HttpOptions {
   readonly maxBodyBytes: number
+  /** The most calls under way at once. */
+  readonly maxCalls: number
+  /** The most bytes of bodies held at once, of calls under way and of those that are arriving. */
+  readonly maxHeldBytes: number
+  /** The most connections open at once; more are closed as they come. */
+  readonly maxConnections: number
+  /** How long the headers of a request may take to arrive, and the whole of it. */
+  readonly headersMillis: number
+  readonly requestMillis: number
   /** How long a reader may take nothing of an answer that is already whole. */
   readonly stallMillis: number
 }
@@ -80,6 +92,9 @@ const fork = Effect.runForkWith(Context.make(Logger.LogToStderr, true) as Contex
 
 const stopping = refuse("shutting_down", "the gateway is shutting down", { retryAfterMillis: 1_000 })
 
+const tooManyCalls = refuse("overloaded", "the gateway has as many calls under way as it takes", { retryAfterMillis: 1_000 })
+const tooManyBytes = refuse("overloaded", "the gateway holds as many bytes of requests as it takes", { retryAfterMillis: 1_000 })
+
 const notFound = (path: string): GatewayError =>
   refuse("not_found", `nothing answers at \`${path.slice(0, 200)}\`; GET /v1/models lists the models, and the README the addresses`)
 
@@ -99,20 +114,33 @@ const maxDiscardFactor = 4
 /** Creates the server; it does not listen yet. */
 export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
   const open = new Set<Fiber.Fiber<unknown>>()
-  /** Requests that have been accepted and whose bodies are still coming. */
-  const arriving = new Set<IncomingMessage>()
+  /** Copies of calls. They take no caller's place, but hold the bodies that they were made of, and stopping waits for them too. */
+  const copies = new Set<Fiber.Fiber<unknown>>()
+  /** Requests that have been accepted and whose bodies are still coming, with what turns them away. */
+  const arriving = new Map<IncomingMessage, (error: GatewayError) => void>()
+  /** The bytes of the bodies of both. */
+  let heldBytes = 0
   const waiting: Array<() => void> = []
   let draining = false
   /** The gateway has stopped waiting: nothing begins any more. */
   let over = false
 
+  /** Why an interrupted call was. */
+  const stopped = (): GatewayError | undefined => (over ? stopping : undefined)
+
+  const closeIdle = (): void => server.closeIdleConnections()
+
   const rest = (): void => {
-    if (open.size + arriving.size === 0) for (const resume of waiting.splice(0)) resume()
+    // A connection that is kept alive keeps nobody from stopping.
+    if (draining) setImmediate(closeIdle)
+    if (open.size + arriving.size + copies.size === 0) for (const resume of waiting.splice(0)) resume()
   }
 
   const turnAway = (request: IncomingMessage, response: ServerResponse, api: Api, error: GatewayError): void => {
     const id = requestIdOf(request.headers) ?? newId()
-    if (error.code === "shutting_down" || Number(request.headers["content-length"]) > options.maxBodyBytes * maxDiscardFactor)
+    // A client that has asked whether to send its body may send it or not, and where the next request begins nobody knows.
+    const unsure = request.headers.expect !== undefined
+    if (unsure || error.code === "shutting_down" || Number(request.headers["content-length"]) > options.maxBodyBytes * maxDiscardFactor)
       response.shouldKeepAlive = false
     gateway
       .pipeline()
@@ -128,12 +156,23 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
     secret: string | undefined,
     bytes: Uint8Array
   ): void => {
+    const { length } = bytes
     const { headers } = request
     const incoming: Incoming = {
       id: requestIdOf(headers) ?? newId(),
       api,
       secret,
       reply: new HttpReply(response, options.stallMillis),
+      stopped,
+      background: (copy) => {
+        copies.add(copy)
+        heldBytes += length
+        copy.addObserver(() => {
+          copies.delete(copy)
+          heldBytes -= length
+          rest()
+        })
+      },
       parse: () =>
         api.parse(
           bytes,
@@ -146,14 +185,24 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
         )
     }
     const fiber = fork(gateway.pipeline().run(incoming))
-    if (fiber.pollUnsafe() !== undefined) return
+    if (fiber.pollUnsafe() !== undefined) {
+      heldBytes -= length
+      return
+    }
     open.add(fiber)
     // Comes once for every response, after its last byte or its connection has gone; an interrupted call has its record by then.
     response.on("close", () => {
       if (!response.writableFinished) fiber.interruptUnsafe()
       open.delete(fiber)
+      heldBytes -= length
       rest()
     })
+  }
+
+  /** Why nothing more can be taken on now, with a body of so many bytes where that is known. */
+  const overloadedBy = (length: number): GatewayError | undefined => {
+    if (open.size + arriving.size >= options.maxCalls) return tooManyCalls
+    return heldBytes + length > options.maxHeldBytes ? tooManyBytes : undefined
   }
 
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
@@ -191,7 +240,11 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
       turnAway(request, response, api, refuse("method_not_allowed", `${request.method} is not taken here: POST a request`))
       return
     }
-    const refused = draining ? stopping : (addressed.refusal ?? checkBody(request.headers, options.maxBodyBytes))
+    const refused = draining
+      ? stopping
+      : (addressed.refusal ??
+        checkBody(request.headers, options.maxBodyBytes) ??
+        overloadedBy(Number(request.headers["content-length"] ?? 0)))
     if (refused !== undefined) {
       turnAway(request, response, api, refused)
       return
@@ -211,26 +264,33 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
     let length = 0
     const take = (chunk: Uint8Array): void => {
       length += chunk.length
-      if (length <= options.maxBodyBytes) {
-        chunks.push(chunk)
-        return
-      }
-      request.off("data", take)
-      request.off("end", end)
-      turnAway(request, response, api, tooLarge(options.maxBodyBytes))
+      heldBytes += chunk.length
+      if (length > options.maxBodyBytes) giveUp(tooLarge(options.maxBodyBytes))
+      else if (heldBytes > options.maxHeldBytes) giveUp(tooManyBytes)
+      else chunks.push(chunk)
     }
     const end = (): void => {
       arriving.delete(request)
-      if (over) turnAway(request, response, api, stopping)
-      else start(request, response, addressed, secret, concat(chunks))
+      start(request, response, addressed, secret, concat(chunks))
       rest()
     }
-    arriving.add(request)
+    const drop = (): boolean => {
+      if (!arriving.delete(request)) return false
+      heldBytes -= length
+      chunks.length = 0
+      rest()
+      return true
+    }
+    const giveUp = (error: GatewayError): void => {
+      request.off("data", take)
+      request.off("end", end)
+      if (drop()) turnAway(request, response, api, error)
+    }
+    arriving.set(request, giveUp)
+    if (request.headers.expect !== undefined) response.writeContinue()
     request.on("data", take)
     request.on("end", end)
-    request.on("close", () => {
-      if (arriving.delete(request)) rest()
-    })
+    request.on("close", drop)
     // A body that is cut off has no call and nobody to answer.
     request.on("error", () => {})
   }
@@ -267,10 +327,20 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
   }
 
   const server = createServer(
-    { requestTimeout: 120_000, headersTimeout: 30_000, keepAliveTimeout: 75_000, maxHeaderSize: maxHeaderBytes },
+    {
+      requestTimeout: options.requestMillis,
+      headersTimeout: options.headersMillis,
+      // What is overdue is found by looking.
+      connectionsCheckingInterval: Math.min(5_000, options.headersMillis),
+      keepAliveTimeout: 75_000,
+      maxHeaderSize: maxHeaderBytes
+    },
     handle
   )
+  server.maxConnections = options.maxConnections
   server.on("clientError", unreadable)
+  // What is refused is refused before its body is sent.
+  server.on("checkContinue", handle)
   return {
     server,
     drain: async (millis) => {
@@ -278,7 +348,7 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()))
       server.closeIdleConnections()
       let timer: NodeJS.Timeout | undefined
-      if (open.size + arriving.size > 0) {
+      if (open.size + arriving.size + copies.size > 0) {
         const late = new Promise<void>((resolve) => {
           timer = setTimeout(resolve, millis)
         })
@@ -287,7 +357,10 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
       }
       over = true
       const left = open.size + arriving.size
+      // Each is told in its caller's dialect, in its stream where that has begun.
       for (const fiber of open) fiber.interruptUnsafe()
+      for (const copy of copies) copy.interruptUnsafe()
+      for (const giveUp of arriving.values()) giveUp(stopping)
       // Answers that are written but not yet flushed go out; a connection that is kept alive does not keep us.
       server.closeIdleConnections()
       const soon = new Promise<void>((resolve) => {

@@ -9,6 +9,7 @@ import { Health } from "../src/Health.ts"
 import { Keys } from "../src/Keys.ts"
 import { Ledger } from "../src/Ledger.ts"
 import type { Secret } from "../src/Policy.ts"
+import { Slots } from "../src/Slots.ts"
 import { readUtf8 } from "./Bytes.ts"
 import * as Fetch from "./Fetch.ts"
 import * as LedgerFile from "./LedgerFile.ts"
@@ -29,12 +30,21 @@ export interface Settings {
 }
 
 /** The gateway's own limits; those of calls are their policy's. */
-export const defaults = { ...Exchange.defaults, stallMillis: 60_000 }
+export const defaults = {
+  ...Exchange.defaults,
+  stallMillis: 60_000,
+  maxCalls: 4_096,
+  maxHeldBytes: 512 * 1024 * 1024,
+  maxConnections: 16_384,
+  headersMillis: 30_000,
+  requestMillis: 120_000
+}
 
 export const live = (settings: Settings) =>
   Layer.mergeAll(
     Exchange.layer({ ...settings, readUtf8 }).pipe(Layer.provide(Layer.mergeAll(Upstream.layer, Fetch.layer(), Tokens.layer(settings)))),
     Health.layer(),
+    Slots.layer,
     Keys.layer(settings.secretOf, (text) => hash("sha256", text)),
     Ledger.layer.pipe(Layer.provide(LedgerFile.layer({ file: join(settings.data, "ledger.sqlite"), tell: settings.tell }))),
     AccessLog.layer(settings.lines)

@@ -15,7 +15,7 @@ import type { Usage } from "./Conversation.ts"
 import type { Loss } from "./Dialect.ts"
 import type { Failure } from "./Failure.ts"
 import type { GatewayError } from "./GatewayError.ts"
-import type { Target } from "./Target.ts"
+import type { Account, Target } from "./Target.ts"
 
 export interface Limits {
   /** Monotonic milliseconds by which the attempt must have committed, or fail with class `timeout`; `Infinity` for no limit. */
@@ -25,6 +25,24 @@ export interface Limits {
    * ends as `cancelled`. Undefined where there is no other.
    */
   readonly claim?: (() => boolean) | undefined
+  /**
+   * Asked once of an answer that has come whole and is held back until then, whatever its route says of commits: false where its route wants a better one, and the attempt ends as
+   * `escalated`, with its usage. Undefined where any answer will do.
+   */
+  readonly accepts?: ((answer: AnswerFacts) => boolean) | undefined
+}
+
+/** What `escalate` can ask of an answer. */
+export interface AnswerFacts {
+  /** Why it has ended, as `Conversation.ts` names it. */
+  readonly stop: string
+  readonly outputTokens: number | null
+  /** UTF-16 code units of its text, without reasoning and tool calls. */
+  readonly characters: number
+  readonly toolCalls: number
+  readonly refused: boolean
+  /** Whether its text is JSON and nothing else. */
+  readonly isJson: boolean
 }
 
 export interface Outcome {
@@ -41,12 +59,14 @@ export interface Outcome {
   readonly changed?: ReadonlyArray<string>
   /** It certainly costs nothing: provably not sent, or answered by an error that is not billed. */
   readonly unbilled: boolean
+  /** For how many milliseconds the account should be left alone on this deployment, as the headers of the answer say; absent where they say nothing. */
+  readonly pauseMillis?: number | undefined
 }
 
 export class Attempt extends Context.Service<
   Attempt,
   {
-    readonly run: (call: Call, target: Target, limits: Limits) => Effect.Effect<Outcome>
+    readonly run: (call: Call, target: Target, limits: Limits, account: Account) => Effect.Effect<Outcome>
     /**
      * Why what is asked cannot be put to `target` at all, or only with a loss that its route forbids: asked before anything is held or sent. Undefined where nothing stands in the
      * way; absent where nothing ever does.

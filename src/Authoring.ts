@@ -14,10 +14,14 @@ import { wordsFor } from "./authoring/Words.ts"
 export { guards, organisation, routes, sections, under } from "./authoring/Composition.ts"
 export type { GuardsOf, RoutesOf, WordsOf } from "./authoring/Composition.ts"
 export type {
+  About,
+  AnswerFacts,
   BudgetFacts,
   CallerFacts,
+  Choice,
   Condition,
   ConditionWords,
+  CountOrAbsent,
   Flag,
   HealthFacts,
   JsonLogic,
@@ -36,12 +40,14 @@ export type {
   Arm,
   Arms,
   Built,
+  EscalateOptions,
   FirstOptions,
   HedgeOptions,
   On,
   Overrides,
   RetryOptions,
   Sent,
+  ShadowOptions,
   SplitOptions,
   Strategy,
   Words

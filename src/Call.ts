@@ -3,6 +3,7 @@
  *
  * The lists grow while the call is under way; everything else is fixed when it has been decided. The record that is written at its end is made from this.
  */
+import type { Fiber } from "effect/Fiber"
 import type { Ask } from "./Ask.ts"
 import type { Bound } from "./Bound.ts"
 import type { Compiled } from "./Compile.ts"
@@ -12,13 +13,13 @@ import type { CallerDialect, Loss, Operation } from "./Dialect.ts"
 import type { Facts, FactSource } from "./Facts.ts"
 import type { Failure } from "./Failure.ts"
 import type { GatewayError } from "./GatewayError.ts"
-import type { Gauge } from "./Health.ts"
+import type { Gauge, Ticket } from "./Health.ts"
 import type { Scan } from "./JsonScan.ts"
 import type { Caller } from "./Keys.ts"
 import type { Binding, Reservation } from "./Ledger.ts"
 import type { Limits } from "./Limits.ts"
 import type { Reply } from "./Reply.ts"
-import type { Target } from "./Target.ts"
+import type { Account, Target } from "./Target.ts"
 import { headerValue, type ReadUtf8 } from "./Text.ts"
 
 /** A request whose body has been read: what routing asks of it, and what an exchange sends on. */
@@ -55,7 +56,14 @@ export interface Incoming {
   readonly secret: string | undefined
   readonly parse: () => Parsed | GatewayError
   readonly reply: Reply
+  /** Why it was interrupted, where that is not because its caller has gone: the gateway stops. */
+  readonly stopped?: () => GatewayError | undefined
+  /** Told of what goes on beside the call and after its end: its copies. Absent where nobody waits for them. */
+  readonly background?: (fiber: Fiber<unknown>) => void
 }
+
+/** Why an attempt was made: as its route begins, or because of what came of those before it. */
+export type Why = "first" | "failover" | "retry" | "credential" | "hedge" | "escalation" | "probe"
 
 /** An attempt that was made, as recorded. */
 export interface Attempted {
@@ -63,6 +71,9 @@ export interface Attempted {
   /** How many attempts of the call had begun before it. */
   readonly number: number
   readonly target: Target
+  /** The credential that it was made with. */
+  readonly account: Account
+  readonly why: Why
   /** Undefined when it was served. */
   readonly failure: Failure | undefined
   /** Whether the caller had seen a part of it. */
@@ -73,6 +84,8 @@ export interface Attempted {
   readonly losses: ReadonlyArray<Loss>
   /** The fields of the request that were changed besides the model's name, and the headers that were added. */
   readonly changed: ReadonlyArray<string>
+  /** How long it has waited for a place on its target, before it started. */
+  readonly queuedMillis: number
   /** Milliseconds from the beginning of the call. */
   readonly startedMillis: number
   readonly firstTokenMillis: number | undefined
@@ -83,8 +96,6 @@ export interface Attempted {
   readonly reservedNanoDollars: number | undefined
   /** It was charged the most that it can have cost, because its usage never came. */
   readonly estimated: boolean
-  /** Whether it was tried although its breaker was open, because nothing else was left. */
-  readonly probe: boolean
 }
 
 /** A candidate that was not tried. */
@@ -93,6 +104,7 @@ export interface Rejected {
   readonly target: string
   readonly by:
     | "breaker"
+    | "busy"
     | "budget"
     | "ledger"
     | "deadline"
@@ -105,7 +117,9 @@ export interface Rejected {
     | "ambiguous-model"
   readonly error: GatewayError
   /** What a probe of it needs. */
-  readonly candidate?: { readonly target: Target; readonly commitBy: number; readonly bound: Bound | undefined }
+  readonly candidate?: { readonly target: Target; readonly account: Account; readonly commitBy: number; readonly bound: Bound | undefined }
+  /** Its provider has asked to be left alone, so that it is not even probed. */
+  readonly asked?: boolean
 }
 
 /** The author said no. */
@@ -142,6 +156,19 @@ export interface Call extends FactSource {
   begun: number
   /** What ended attempts were charged, and the most that those under way can cost, where that is known of each. */
   spentNanoDollars: number
+  /** Of a copy that a `shadow` has made, the id of the call that it is made of. */
+  readonly shadowOf: string | undefined
+  /** The shadows that it has come to, until it has ended. */
+  copies: ReadonlyArray<Copy>
+}
+
+/** A copy of a call, which is made when the call has its answer. */
+export interface Copy {
+  /** The place of its shadow in the decision. */
+  readonly slot: number
+  /** `nth`: how many copies the call has before it. */
+  readonly start: (nth: number) => void
+  started: boolean
 }
 
 /** One side of a hedge. Opaque but for the side of another hedge that it lies in. */
@@ -153,12 +180,18 @@ export interface Side {
 export interface Underway {
   readonly number: number
   readonly target: Target
+  readonly account: Account
+  readonly why: Why
+  /** What its breakers have let it through with: that of the deployment, and that of the credential. */
+  readonly ticket: Ticket
+  readonly credentialTicket: Ticket
   readonly gauge: Gauge
   /** Undefined outside of hedges. */
   readonly side: Side | undefined
+  /** How long it has waited for a place on its target. */
+  readonly queuedMillis: number
   /** Monotonic milliseconds. */
   readonly startedAt: number
-  readonly probe: boolean
   /** The most that it can cost, in nano-dollars; undefined where nobody asks. */
   readonly bound: number | undefined
   /** Undefined where no budget binds the caller. */

@@ -8,6 +8,7 @@ import * as Result from "effect/Result"
 import { type AcceptedFinding, acceptFindings } from "./check/accept.ts"
 import { checkBudgets } from "./check/budgets.ts"
 import { checkCapabilities } from "./check/capability.ts"
+import { checkCapacity } from "./check/capacity.ts"
 import { checkCallers } from "./check/callers.ts"
 import { candidatesOf } from "./check/candidates.ts"
 import { checkConditions } from "./check/conditions.ts"
@@ -20,6 +21,7 @@ import { checkMoney } from "./check/money.ts"
 import { type Regions, regionsOf } from "./check/regions.ts"
 import { checkReferences } from "./check/references.ts"
 import { checkRoutes } from "./check/routes.ts"
+import { checkShadows } from "./check/shadow.ts"
 import { checkSplits } from "./check/splits.ts"
 import { checkStrategies } from "./check/strategies.ts"
 import { type Finding, type Path, placeOf } from "./Finding.ts"
@@ -113,7 +115,9 @@ export const check = (json: unknown, prices: PriceSource = noPrices): Checked =>
   checkConditions(regions, wide, found)
   checkStrategies(policy, found)
   checkLimits(policy, json, found)
+  checkCapacity(policy, json, found)
   checkFailover(candidates, found)
+  checkShadows(candidates, found)
   checkSplits(policy, found)
   // Nothing is proved of what is not sound, and that says enough.
   if (findings.every(({ level }) => level !== "error")) regions.unproved.report(found)

@@ -5,6 +5,8 @@
  * matches. `Pipeline.ts` turns each route's plan into the Effect that carries it out. Runs at load.
  */
 import * as Match from "effect/Match"
+import { answerSlotOf, answerVocabulary, factsOfAnswer } from "./AnswerFacts.ts"
+import type { AnswerFacts } from "./Attempt.ts"
 import { type Budgets, makeBudgets } from "./Budgets.ts"
 import * as Condition from "./Condition.ts"
 import { makeFinder } from "./compile/finder.ts"
@@ -26,12 +28,22 @@ export type Plan =
   | SendPlan
   | { readonly _tag: "Asked" }
   | { readonly _tag: "Deny"; readonly status: number; readonly code: string; readonly message: string }
-  | { readonly _tag: "First"; readonly of: ReadonlyArray<Plan>; readonly on: ReadonlySet<FailureClass> }
+  /** `roomier`: after a request that was too long it goes on with larger windows alone. */
+  | { readonly _tag: "First"; readonly of: ReadonlyArray<Plan>; readonly on: ReadonlySet<FailureClass>; readonly roomier: boolean }
   | { readonly _tag: "Split"; readonly slot: number; readonly arms: ReadonlyArray<{ readonly name: string; readonly plan: Plan }> }
   | { readonly _tag: "When"; readonly slot: number; readonly condition: Condition.Condition; readonly then: Plan; readonly otherwise: Plan }
   /** Spreads of one `state` choose in turn together: a pool is one, wherever it is used. */
   | { readonly _tag: "Spread"; readonly by: SpreadBy; readonly state: string; readonly of: ReadonlyArray<SendPlan> }
   | { readonly _tag: "Hedge"; readonly of: Plan; readonly afterMillis: number; readonly with: Plan }
+  /** `slot` is 1 where a call is copied. */
+  | { readonly _tag: "Shadow"; readonly slot: number; readonly of: Plan; readonly copy: Plan; readonly sample: number }
+  | {
+      readonly _tag: "Escalate"
+      readonly of: Plan
+      readonly condition: Condition.Condition
+      readonly accepts: (answer: AnswerFacts) => boolean
+      readonly to: Plan
+    }
   | { readonly _tag: "Within"; readonly millis: number; readonly of: Plan }
   | {
       readonly _tag: "Retry"
@@ -171,7 +183,7 @@ export const compile = (policy: Policy, prices: PriceSource = noPrices): Compile
       First: ({ of, on }): Lowered => {
         const parts = of.map(lower)
         return {
-          plan: { _tag: "First", of: parts.map((part) => part.plan), on: new Set(on ?? recoverableByDefault) },
+          plan: { _tag: "First", of: parts.map((part) => part.plan), on: new Set(on ?? recoverableByDefault), roomier: on === undefined },
           settle: together(parts)
         }
       },
@@ -216,6 +228,36 @@ export const compile = (policy: Policy, prices: PriceSource = noPrices): Compile
       Hedge: ({ after, of, with: other }): Lowered => {
         const parts = [lower(of), lower(other)] as const
         return { plan: { _tag: "Hedge", of: parts[0].plan, afterMillis: toMillis(after), with: parts[1].plan }, settle: together(parts) }
+      },
+      Shadow: ({ copy, of, sample }): Lowered => {
+        const slot = labels.push(["", "shadow"]) - 1
+        const unit = facts.slotOf("request.id")
+        const parts = [lower(of), lower(copy)] as const
+        return {
+          plan: { _tag: "Shadow", slot, of: parts[0].plan, copy: parts[1].plan, sample },
+          settle: (facts, slots) => {
+            const isCopied = bucketOf(`shadow ${route.name}`, facts[unit] as string, 100) < sample
+            slots[slot] = isCopied ? 1 : 0
+            parts[0].settle(facts, slots)
+            if (isCopied) parts[1].settle(facts, slots)
+          }
+        }
+      },
+      Escalate: ({ if: json, of, to }): Lowered => {
+        const parts = [lower(of), lower(to)] as const
+        // INVARIANT: the checker has reported every condition that does not parse.
+        const condition = Condition.parse(json, [], answerVocabulary, () => {})!
+        const test = Condition.compile(condition, answerSlotOf)
+        const accepts = (answer: AnswerFacts): boolean => {
+          try {
+            return !test(factsOfAnswer(answer))
+          } catch (error) {
+            // What cannot be evaluated lets nothing through.
+            if (!(error instanceof ConditionThrew)) throw error
+            return false
+          }
+        }
+        return { plan: { _tag: "Escalate", of: parts[0].plan, condition, accepts, to: parts[1].plan }, settle: together(parts) }
       },
       Within: ({ duration, of }): Lowered => {
         const { plan, settle } = lower(of)

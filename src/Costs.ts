@@ -11,7 +11,7 @@ import type { Ask } from "./Ask.ts"
 import { boundOf } from "./Bound.ts"
 import { candidatesOf, type Candidates } from "./check/candidates.ts"
 import { regionsOf } from "./check/regions.ts"
-import { mostAttempts, stallOf } from "./check/worst.ts"
+import { credentialsOf, mostAttempts, stallOf } from "./check/worst.ts"
 import { limitsOf } from "./Limits.ts"
 import type { Policy, Route, Strategy } from "./Policy.ts"
 import { noPrices, type PriceSource } from "./Price.ts"
@@ -66,7 +66,7 @@ const costsOf = (candidates: Candidates, strategy: Strategy, ask: Ask, most: num
   const go = (of: Strategy): ReadonlyArray<Cost> => {
     switch (of._tag) {
       case "Send":
-        return [costOf(candidates.candidateOf(of)?.target, ask)]
+        return Array.from({ length: credentialsOf(policy, of.target) }, () => costOf(candidates.candidateOf(of)?.target, ask))
       case "Asked": {
         const open = Object.values(policy.providers).some((provider) => provider.open)
         const declared = Object.keys(policy.targets).map((target) => go({ _tag: "Send", target }))
@@ -78,6 +78,11 @@ const costsOf = (candidates: Candidates, strategy: Strategy, ask: Ask, most: num
         return dearest(of.of.flatMap(go))
       case "Hedge":
         return dearest([...go(of.of), ...go(of.with)])
+      // Its caller pays for a copy too.
+      case "Shadow":
+        return dearest([...go(of.of), ...go(of.copy)])
+      case "Escalate":
+        return dearest([...go(of.of), ...go(of.to)])
       case "Spread":
         return worst(of.of.map(go))
       case "Pool":
@@ -105,7 +110,7 @@ const worstOf = (candidates: Candidates, route: Route, tokens: number): WorstCas
   const sum = costs.includes("unknown") ? ("unknown" as const) : (costs as ReadonlyArray<number>).reduce((a, b) => a + b, 0)
   return {
     route: route.name,
-    attempts: Math.min(limits.attempts, mostAttempts(route.to)),
+    attempts: Math.min(limits.attempts, mostAttempts(candidates.policy, route.to)),
     millis: Math.min(limits.effortMillis, stallOf(route.to, limits).millis),
     nanoDollars: limits.effortNanoDollars === Infinity ? sum : Math.min(dear(sum), limits.effortNanoDollars)
   }

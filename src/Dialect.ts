@@ -127,6 +127,11 @@ export interface Dialect {
   readonly streamDecoder: StreamDecoder<any>
   /** The class of an answer that is not a success; `body` is parsed JSON, or the text where it is not JSON. Header names in lower case. */
   readonly classify: (status: number, body: unknown, headers: Readonly<Record<string, string | undefined>>) => Failure
+  /** How long its credential should be left alone by what an answer says of limits, be it a success; absent where answers do not say. Header names in lower case. */
+  readonly pauseMillis?: (
+    headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>,
+    tokens?: number
+  ) => number | undefined
   /** Usage in a whole answer of this dialect, embeddings included. */
   readonly usageOf: (body: unknown) => Usage | undefined
   /** An error object inside an answer that calls itself a success. */

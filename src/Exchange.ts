@@ -25,7 +25,7 @@ import type { Failure } from "./Failure.ts"
 import { failed } from "./GatewayError.ts"
 import { Fetch } from "./Fetch.ts"
 import { type Auth, type Secret, toMillis } from "./Policy.ts"
-import type { Target } from "./Target.ts"
+import type { Account, Target } from "./Target.ts"
 import { type ReadUtf8, readUtf8 } from "./Text.ts"
 import { Tokens } from "./Tokens.ts"
 import { Upstream, type UpstreamCall, type UpstreamFailure, type UpstreamHeaders, type UpstreamSink } from "./Upstream.ts"
@@ -68,10 +68,12 @@ class OpenTransfer implements Transfer, UpstreamSink {
   readonly dialect: Dialect
   readonly forwards: boolean
   readonly maxAnswerBytes: number
+  readonly accepts: Bounds["accepts"]
   readonly readUtf8: ReadUtf8
   readonly clean: (text: string) => string
   readonly losses: Array<Loss>
   usage: Usage | undefined = undefined
+  pauseMillis: number | undefined = undefined
 
   readonly #bounds: Bounds
   readonly #changed: ReadonlyArray<string>
@@ -109,6 +111,8 @@ class OpenTransfer implements Transfer, UpstreamSink {
     this.forwards = forwards
     this.losses = [...losses]
     this.#bounds = bounds
+    // INVARIANT: absent where what is asked for is no answer but a number or a vector.
+    this.accepts = bounds.accepts
     this.#changed = changed
     this.#redact = redact
     this.clean = clean
@@ -201,7 +205,8 @@ class OpenTransfer implements Transfer, UpstreamSink {
     const failure = this.#redact(said)
     if (this.#committed) this.call.incoming.reply.end(this.call.incoming.api.errorEvent(failed(this.target.name, failure)))
     this.#settle(failure)
-    this.abort()
+    // What is thrown away has come whole, so that its connection may serve again.
+    if (failure.class !== "escalated") this.abort()
   }
 
   // What time does.
@@ -260,6 +265,7 @@ class OpenTransfer implements Transfer, UpstreamSink {
       firstTokenAt: this.#firstTokenAt,
       losses: this.losses,
       changed: this.#changed,
+      pauseMillis: this.pauseMillis,
       unbilled: failure !== undefined && (this.#status === undefined ? this.#upstream?.sent !== true : isFree(this.#status, failure))
     })
   }
@@ -338,16 +344,26 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
         })
       }
 
-      const attempt = (call: Call, target: Target, bounds: Bounds, token?: string): Effect.Effect<Outcome> => {
-        const encoded = encode(call, target, token)
+      const attempt = (call: Call, target: Target, bounds: Bounds, account: Account, token?: string): Effect.Effect<Outcome> => {
+        const encoded = encode(call, target, account, token)
         return encoded._tag === "Fetching" ? fetchThenSend(call, target, bounds, encoded) : send(call, target, bounds, encoded)
       }
 
       /** A token that the provider does not know any more is of no use to the next attempt either. */
-      const attemptWith = (call: Call, target: Target, bounds: Bounds, auth: Auth, token: string): Effect.Effect<Outcome> =>
-        Effect.map(attempt(call, target, bounds, token), (outcome) => {
-          if (outcome.status === 401) tokens.refused(auth, token)
-          return outcome
+      const attemptWith = (
+        call: Call,
+        target: Target,
+        bounds: Bounds,
+        account: Account,
+        auth: Auth,
+        token: string
+      ): Effect.Effect<Outcome> =>
+        Effect.map(attempt(call, target, bounds, account, token), (outcome) => {
+          if (outcome.status !== 401) return outcome
+          tokens.refused(auth, token)
+          // The credential is not the token: the next one may do.
+          const { endsCredential: _, ...failure } = outcome.failure!
+          return { ...outcome, failure }
         })
 
       /** A token that has to be got first is waited for no longer than an answer would be. */
@@ -355,6 +371,7 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
         call: Call,
         target: Target,
         bounds: Bounds,
+        account: Account,
         auth: Auth,
         token: Effect.Effect<string, Failure>
       ): Effect.Effect<Outcome> => {
@@ -365,20 +382,20 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
           ? Effect.timeoutOrElse(token, { duration: left, orElse: () => Effect.fail(late("there was no token before the deadline")) })
           : token
         return Effect.matchEffect(timely, {
-          onSuccess: (got) => attemptWith(call, target, bounds, auth, got),
+          onSuccess: (got) => attemptWith(call, target, bounds, account, auth, got),
           onFailure: notSent
         })
       }
 
       return {
         obstacle,
-        run: (call, target, bounds) => {
+        run: (call, target, bounds, account) => {
           const { auth } = target
-          if (auth === undefined) return attempt(call, target, bounds)
+          if (auth === undefined) return attempt(call, target, bounds, account)
           const token = tokens.of(auth)
           return typeof token === "string"
-            ? attemptWith(call, target, bounds, auth, token)
-            : waitThenAttempt(call, target, bounds, auth, token)
+            ? attemptWith(call, target, bounds, account, auth, token)
+            : waitThenAttempt(call, target, bounds, account, auth, token)
         }
       }
     })

@@ -3,12 +3,12 @@
  *
  * Derived from the compiled policy and the decision that it really makes, so it cannot tell another story than the one that is served.
  */
+import { accountsInTurn } from "./Accounts.ts"
 import { type Bound, boundOf, type Unbounded } from "./Bound.ts"
 import type { FactSource } from "./Facts.ts"
 import type { Compiled, Plan } from "./Compile.ts"
 import { show } from "./Condition.ts"
 import { type Decision, summary } from "./Decision.ts"
-import { recoverableByDefault } from "./Failure.ts"
 import type { Caller } from "./Keys.ts"
 import type { Limits } from "./Limits.ts"
 import { order } from "./Pipeline.ts"
@@ -23,6 +23,14 @@ const targetLine = (target: Target): string =>
   `${target.name} (${target.model}${target.deployment === target.model ? "" : ` as ${target.deployment}`} at ${target.provider}${target.region === null ? "" : `, ${target.region}`}${
     target.price === undefined ? "" : `, $${target.price.input / 1e6} in and $${target.price.output / 1e6} out per million tokens`
   })`
+
+/** The keys that this call is sent with, where there are several, and the shares in which calls begin with each. */
+const keyLines = (id: string, target: Target, indent: string): ReadonlyArray<string> => {
+  if (target.accounts.length === 1) return []
+  const all = target.accounts.reduce((sum, { weight }) => sum + weight, 0)
+  const [first, ...others] = accountsInTurn(id, target).map(({ name, weight }) => `${name} (${weight} of ${all} calls)`)
+  return [`${indent}with ${first}, and where the key is refused with ${others.join(", then ")}`]
+}
 
 /** What is set of the request, whatever its caller says. */
 const setLines = ({ set }: Target, indent: string): ReadonlyArray<string> => {
@@ -71,13 +79,12 @@ const limitLines = (limits: Limits, indent: string): ReadonlyArray<string> => {
   ]
 }
 
-const sameAsDefault = (on: ReadonlySet<string>): boolean =>
-  on.size === recoverableByDefault.length && recoverableByDefault.every((name) => on.has(name))
-
 /** What was decided, and what it is told with: the rules of the caller's class, and what an attempt on a target would reserve. */
 interface Told {
   readonly decision: Decision
   readonly caller: Caller
+  /** The keys that a target is called with. */
+  readonly keys: (target: Target, indent: string) => ReadonlyArray<string>
   readonly reserve: (target: Target, indent: string) => ReadonlyArray<string>
 }
 
@@ -85,16 +92,26 @@ const ifNothing = (rule: Rule, caller: Caller): string => `, with ${rule.error(c
 
 const planLines = (plan: Plan, told: Told, indent: string): ReadonlyArray<string> => {
   const inner = `${indent}  `
-  const { caller, decision, reserve } = told
+  const { caller, decision, keys, reserve } = told
   switch (plan._tag) {
     case "Send": {
       const out = plan.slot === -1 ? 0 : decision.slots[plan.slot]!
       if (out > 0) return [`${indent}reject ${plan.target.name}${ifNothing(plan.rules[out - 1]!, caller)}`]
-      return [`${indent}send to ${targetLine(plan.target)}`, ...setLines(plan.target, inner), ...reserve(plan.target, inner)]
+      return [
+        `${indent}send to ${targetLine(plan.target)}`,
+        ...keys(plan.target, inner),
+        ...setLines(plan.target, inner),
+        ...reserve(plan.target, inner)
+      ]
     }
     case "Asked": {
       const { asked } = decision
-      if (asked?._tag === "Found") return [`${indent}the model asked for is ${targetLine(asked.target)}`, ...reserve(asked.target, inner)]
+      if (asked?._tag === "Found")
+        return [
+          `${indent}the model asked for is ${targetLine(asked.target)}`,
+          ...keys(asked.target, inner),
+          ...reserve(asked.target, inner)
+        ]
       if (asked?._tag === "RuledOut") return [`${indent}reject the model asked for, ${asked.target.name}${ifNothing(asked.rule, caller)}`]
       if (asked?._tag === "Ambiguous")
         return [`${indent}reject with 404 if nothing else is left: the model asked for could be ${asked.targets.join(" or ")}`]
@@ -104,7 +121,7 @@ const planLines = (plan: Plan, told: Told, indent: string): ReadonlyArray<string
       return [`${indent}refuse with ${plan.status} ${plan.code}: ${plan.message}`]
     case "First":
       return [
-        `${indent}first of, moving on ${sameAsDefault(plan.on) ? "for the usual failures" : `for ${[...plan.on].join(", ")}`}:`,
+        `${indent}first of, moving on ${plan.roomier ? "for the usual failures" : `for ${[...plan.on].join(", ")}`}:`,
         ...plan.of.flatMap((part) => planLines(part, told, inner))
       ]
     case "Split": {
@@ -134,6 +151,20 @@ const planLines = (plan: Plan, told: Told, indent: string): ReadonlyArray<string
         ...planLines(plan.of, told, indent),
         `${indent}hedged after ${plan.afterMillis} ms without content, and at once after a failure, with:`,
         ...planLines(plan.with, told, inner)
+      ]
+    case "Shadow":
+      return [
+        ...planLines(plan.of, told, indent),
+        decision.slots[plan.slot] === 1
+          ? `${indent}copied, as ${plan.sample} of 100 calls are, without being waited for, to:`
+          : `${indent}not copied, as ${plan.sample} of 100 calls are`,
+        ...(decision.slots[plan.slot] === 1 ? planLines(plan.copy, told, inner) : [])
+      ]
+    case "Escalate":
+      return [
+        ...planLines(plan.of, told, indent),
+        `${indent}held back until it is whole, and if ${show(plan.condition)}, or after a failure, thrown away for:`,
+        ...planLines(plan.to, told, inner)
       ]
     case "Retry":
       return [
@@ -170,6 +201,7 @@ export const explain = (compiled: Compiled, source: FactSource): ReadonlyArray<s
   const told: Told = {
     decision,
     caller,
+    keys: (target, indent) => keyLines(source.id, target, indent),
     reserve: (target, indent) => {
       if (!bounded) return []
       const bound = boundOf(ask, target)

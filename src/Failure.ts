@@ -7,7 +7,7 @@
  */
 import * as Schema from "effect/Schema"
 
-/** Every way in which an attempt can fail. */
+/** Every way in which an attempt can fail. `escalated` is one that has answered, and whose route wanted a better answer. */
 export const FailureClass = Schema.Literals([
   "rate-limited",
   "quota-exhausted",
@@ -21,7 +21,8 @@ export const FailureClass = Schema.Literals([
   "content-filter",
   "bad-request",
   "auth",
-  "cancelled"
+  "cancelled",
+  "escalated"
 ])
 export type FailureClass = typeof FailureClass.Type
 
@@ -62,4 +63,6 @@ export interface Failure {
   readonly param?: string
   /** How long the provider asks to wait, in milliseconds. */
   readonly retryAfterMillis?: number
+  /** The provider will serve nothing more on this credential, whatever is asked: it is wrong, revoked or out of money. */
+  readonly endsCredential?: true
 }

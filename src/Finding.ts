@@ -40,7 +40,15 @@ export const shown = (value: unknown): string => {
 const tagOf = (value: unknown): unknown => child(value, "_tag")
 
 /** What wraps the strategy in `of`, in the author's word. */
-const wrappers: Readonly<Record<string, string>> = { First: "first", Within: "within", Spread: "spread", Retry: "retry", Hedge: "hedge" }
+const wrappers: Readonly<Record<string, string>> = {
+  First: "first",
+  Within: "within",
+  Spread: "spread",
+  Retry: "retry",
+  Hedge: "hedge",
+  Shadow: "shadow",
+  Escalate: "escalate"
+}
 
 /** Whether the entries of the list at `path` have names of their own. */
 const isNamed = (path: Path): boolean =>
@@ -64,6 +72,10 @@ export const placeOf = (policy: unknown, path: Path): string => {
       text += `.when.${key}`
     } else if (tag === "Hedge" && (key === "with" || key === "after")) {
       text += `.hedge.${key}`
+    } else if (tag === "Shadow" && (key === "copy" || key === "sample")) {
+      text += `.shadow.${key}`
+    } else if (tag === "Escalate" && (key === "to" || key === "if")) {
+      text += `.escalate.${key}`
     } else if (tag === "Split" && key === "arms" && typeof next === "number") {
       const arm = child(child(value, "arms"), next)
       const name = child(arm, "name")

@@ -63,6 +63,10 @@ const refusals = {
   headers_too_large: [431, "invalid-request"],
   unsupported_media_type: [415, "invalid-request"],
   no_target_available: [503, "unavailable"],
+  target_paused: [429, "rate-limit"],
+  target_busy: [503, "unavailable"],
+  overloaded: [503, "unavailable"],
+  shadow_dropped: [503, "unavailable"],
   shutting_down: [503, "unavailable"],
   deadline_exceeded: [504, "upstream"],
   internal_error: [500, "unavailable"]
@@ -123,7 +127,9 @@ const answers: Record<FailureClass, readonly [status: number, code: string, kind
   "content-filter": [400, "content_filter", "invalid-request"],
   "bad-request": [400, "upstream_bad_request", "invalid-request"],
   auth: [502, "upstream_auth_failed", "upstream"],
-  cancelled: [499, "cancelled", "invalid-request"]
+  cancelled: [499, "cancelled", "invalid-request"],
+  // Never the last word of a call: what it is escalated to is.
+  escalated: [502, "upstream_escalated", "upstream"]
 }
 
 /** A code that says more than its class; `invalid_request_error` and its like are types, which dialects fall back to. */

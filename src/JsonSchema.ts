@@ -42,6 +42,7 @@ const ofProvider: Readonly<Record<keyof ProviderSpec, string>> = {
   dialect: "The kind of provider: its address, its APIs, and the header of its key.",
   baseUrl: "Another address than the usual one. {region} in it stands for the target's region, {project} for `project`.",
   key: "The variable that holds the credential that is sent.",
+  keys: "Several keys, with their weights: calls are shared out, and what one is refused another is asked for.",
   auth: "How tokens are got, where they are sent instead of a key.",
   project: "The project that the address names, at Vertex AI.",
   apiVersion: "A dated version of Azure's API, such as 2024-10-21; without it the undated API is called.",

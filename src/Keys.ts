@@ -96,6 +96,37 @@ const digests = (
 export const troublesOf = (policy: Pick<Policy, "keys">, secretOf: (secret: Secret) => string | undefined): ReadonlyArray<KeyTrouble> =>
   digests(policy, secretOf, portable).troubles
 
+const listed = (names: ReadonlyArray<string>): string =>
+  names.length === 1 ? names[0]! : `${names.slice(0, -1).join(", ")} and ${names.at(-1)!}`
+
+/** What people should know of the keys of a policy's providers: those that the environment does not hold, and those that are one. */
+export const credentialTroublesOf = (
+  policy: Pick<Policy, "providers">,
+  secretOf: (secret: Secret) => string | undefined
+): ReadonlyArray<string> => {
+  const troubles: Array<string> = []
+  for (const [name, { key, keys }] of Object.entries(policy.providers)) {
+    const all = keys?.map((one) => one.key) ?? (key === undefined ? [] : [key])
+    const unset = all.filter((one) => !secretOf(one)).map(({ env }) => env)
+    const what = `${listed(unset)} ${unset.length > 1 ? "are" : "is"} not set`
+    if (unset.length > 0)
+      troubles.push(
+        unset.length === all.length
+          ? `${what}, so every call to \`${name}\` will fail`
+          : `${what}, so \`${name}\` is called with ${listed(all.flatMap(({ env }) => (unset.includes(env) ? [] : [env])))} alone`
+      )
+    const holders = new Map<string, string>()
+    for (const one of all) {
+      const secret = secretOf(one)
+      if (!secret) continue
+      const other = holders.get(secret)
+      if (other === undefined) holders.set(secret, one.env)
+      else troubles.push(`${other} and ${one.env} hold one key, so what \`${name}\` refuses the one it refuses the other`)
+    }
+  }
+  return troubles
+}
+
 export class Keys extends Context.Service<
   Keys,
   {

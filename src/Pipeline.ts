@@ -16,15 +16,17 @@ import { standingOver } from "./Budgets.ts"
 import { type Call, type Denied, type Incoming, type Rejected, type Settled, decisionHeaders } from "./Call.ts"
 import type { Compiled } from "./Compile.ts"
 import type { TargetHealth } from "./Facts.ts"
-import type { Failure } from "./Failure.ts"
+import type { Failure, FailureClass } from "./Failure.ts"
 import { failed, type GatewayError, missingKey, refuse, unknownKey } from "./GatewayError.ts"
 import { Health } from "./Health.ts"
 import { type Find, Keys } from "./Keys.ts"
 import { Ledger } from "./Ledger.ts"
 import { attemptsOver } from "./pipeline/attempts.ts"
 import { laneUntil } from "./pipeline/lane.ts"
+import { copiesOver, noCopies, startCopies } from "./pipeline/shadow.ts"
 import { strategiesOf } from "./pipeline/strategies.ts"
 import { Recorder } from "./Recorder.ts"
+import { Slots } from "./Slots.ts"
 import { utf8Length } from "./Text.ts"
 
 /** The order of a call, the same for every path and dialect. `turnout explain` prints it. */
@@ -47,9 +49,16 @@ export interface Pipeline {
   readonly run: (incoming: Incoming) => Effect.Effect<unknown>
   /** Turns away what never became a call, with its record. */
   readonly refuse: (incoming: Incoming, error: GatewayError) => void
+  /** How many copies of calls are under way, which calls do not wait for. */
+  readonly copies: () => number
 }
 
 const cancelled: Failure = { class: "cancelled", message: "the caller has gone" }
+/** A copy has no caller who could go. */
+const stoppedShort: Failure = { class: "cancelled", message: "the gateway has stopped" }
+
+/** What says nothing of why there is no answer. */
+const stopped: ReadonlySet<FailureClass> = new Set(["cancelled", "escalated"])
 
 const isError = (value: object): value is GatewayError => "status" in value && "code" in value
 
@@ -60,17 +69,16 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
   const find = (yield* Keys).of(compiled.policy)
   const ledger = yield* Ledger
   const recorder = yield* Recorder
+  const slots = yield* Slots
   const clock = yield* Clock.Clock
   const now = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
   const { budgets } = compiled
 
-  const healthOf: TargetHealth = (name) => health.view(compiled.targets.get(name)!.identity, now())
+  const healthOf: TargetHealth = (name) => health.view(compiled.targets.get(name)!, now())
   const standing = standingOver(budgets, (binding) => ledger.balance(binding, clock.currentTimeMillisUnsafe()).spentNanoDollars)
 
-  const attempts = attemptsOver({ attempt, health, ledger, clock, now })
-  const link = strategiesOf(compiled, { attempts, health, clock, now })
-  const steps = compiled.routes.map((route) => link(route.plan))
+  const attempts = attemptsOver({ attempt, health, ledger, slots, clock, now })
 
   /** A condition that cannot be evaluated lets nothing through. */
   const unevaluable = (reason: string): Effect.Effect<Settled> => {
@@ -91,11 +99,14 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
    * answer that was cut after its commit has its own cause, which the caller has been told in the stream.
    */
   const errorOf = (call: Call, settled: Settled): GatewayError | undefined => {
-    if (settled._tag !== "Attempted") return settled.error
-    if (settled.failure === undefined) return undefined
-    if (settled.committed) return failed(settled.target.name, settled.failure)
-    const cause = call.attempts.find(({ failure }) => failure !== undefined && failure.class !== "cancelled") ?? settled
-    return failed(cause.target.name, cause.failure!)
+    if (settled._tag === "Denied") return settled.error
+    if (settled._tag === "Attempted") {
+      if (settled.failure === undefined) return undefined
+      if (settled.committed) return failed(settled.target.name, settled.failure)
+    }
+    const cause = call.attempts.find(({ failure }) => failure !== undefined && !stopped.has(failure.class))
+    if (cause !== undefined) return failed(cause.target.name, cause.failure!)
+    return settled._tag === "Attempted" ? failed(settled.target.name, settled.failure!) : settled.error
   }
 
   const answer = (incoming: Incoming, error: GatewayError, headers: ReadonlyArray<string>): void => {
@@ -125,6 +136,62 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
       served: settled._tag === "Attempted" && (settled.failure === undefined || committed) ? settled.target : undefined
     })
   }
+
+  /** Records a call that did not come to its end: its caller has gone, something of ours has thrown, or it is a copy that is not made. */
+  const gone = (call: Call, ending: "cancelled" | "failed" | "refused", error: GatewayError, status = error.status): void =>
+    recorder.record({
+      time: call.time,
+      id: call.id,
+      api: call.api,
+      ending,
+      status,
+      durationMillis: now() - call.began,
+      error,
+      call,
+      served: undefined
+    })
+
+  /** Ends a call for a reason of ours: what has begun must not look finished. */
+  const cutOff = (call: Call, error: GatewayError): void => {
+    const { api, reply } = call.incoming
+    const { begun } = reply
+    if (begun) reply.end(call.ask.stream ? api.errorEvent(error) : undefined)
+    else answer(call.incoming, error, decisionHeaders(call, undefined))
+    gone(call, "failed", error, begun ? 200 : error.status)
+  }
+
+  /** What is left to do when a call has come to an end, with its record. */
+  const end = (call: Call, exit: Exit.Exit<Settled>): Effect.Effect<void> => {
+    if (Exit.isSuccess(exit)) {
+      finish(call, exit.value)
+      return Effect.void
+    }
+    if (Exit.hasInterrupts(exit)) {
+      const stop = call.shadowOf === undefined ? call.incoming.stopped?.() : undefined
+      const failure = call.shadowOf === undefined && stop === undefined ? cancelled : stoppedShort
+      attempts.abandon(call, failure)
+      if (stop === undefined) gone(call, "cancelled", failed("", failure))
+      else cutOff(call, stop)
+      return Effect.void
+    }
+    attempts.abandon(call, { class: "malformed", message: "the gateway failed while handling the answer" })
+    cutOff(call, refuse("internal_error", "the gateway has failed; its log says why"))
+    return Effect.logError(`call ${call.id} failed inside the gateway`, exit.cause)
+  }
+
+  /** A call that was refused costs nothing, so it is not copied either; and when the gateway stops nothing begins. */
+  const carryOut = (call: Call, strategy: Effect.Effect<Settled>): Effect.Effect<Settled> =>
+    Effect.onExit(strategy, (exit) => {
+      const rest = end(call, exit)
+      if (call.begun > 0 && call.incoming.stopped?.() === undefined) startCopies(call)
+      call.copies = noCopies
+      return rest
+    })
+
+  const copies = copiesOver({ carryOut, clock, drop: (copy, error) => gone(copy, "refused", error), now })
+  const link = strategiesOf(compiled, { attempts, copies, health, clock, now })
+  const steps = compiled.routes.map((route) => link(route.plan))
+  slots.declare(compiled.targets.values())
 
   /** A call that ends before it is decided. */
   const turnAway = (incoming: Incoming, error: GatewayError, time: number, began: number): void => {
@@ -192,54 +259,26 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
       rejections: [],
       underway: [],
       begun: 0,
-      spentNanoDollars: 0
+      spentNanoDollars: 0,
+      shadowOf: undefined,
+      copies: noCopies
     }
-    return Effect.onExit(
+    return carryOut(
+      call,
       Effect.flatMap(
         decision.threw === undefined ? steps[decision.route]!(call, laneUntil(began + limits.effortMillis)) : unevaluable(decision.threw),
         (settled) => (settled._tag === "Rejected" ? probed(call, settled) : Effect.succeed(settled))
-      ),
-      (exit) => {
-        if (Exit.isSuccess(exit)) {
-          finish(call, exit.value)
-          return Effect.void
-        }
-        if (Exit.hasInterrupts(exit)) {
-          attempts.abandon(call, cancelled)
-          gone(call, "cancelled", failed("", cancelled))
-          return Effect.void
-        }
-        attempts.abandon(call, { class: "malformed", message: "the gateway failed while handling the answer" })
-        const error = refuse("internal_error", "the gateway has failed; its log says why")
-        const { api, reply } = call.incoming
-        if (reply.begun) reply.end(call.ask.stream ? api.errorEvent(error) : undefined)
-        else answer(call.incoming, error, decisionHeaders(call, undefined))
-        gone(call, "failed", error)
-        return Effect.logError(`call ${call.id} failed inside the gateway`, exit.cause)
-      }
+      )
     )
   }
-
-  /** Records a call that did not come to its end: its caller has gone, or something of ours has thrown. */
-  const gone = (call: Call, ending: "cancelled" | "failed", error: GatewayError): void =>
-    recorder.record({
-      time: call.time,
-      id: call.id,
-      api: call.api,
-      ending,
-      status: error.status,
-      durationMillis: now() - call.began,
-      error,
-      call,
-      served: undefined
-    })
 
   const pipeline: Pipeline = {
     compiled,
     keyed: Object.keys(compiled.policy.keys).length > 0,
     find,
     run,
-    refuse: (incoming, error) => turnAway(incoming, error, clock.currentTimeMillisUnsafe(), now())
+    refuse: (incoming, error) => turnAway(incoming, error, clock.currentTimeMillisUnsafe(), now()),
+    copies: copies.underway
   }
   return pipeline
 })

@@ -1,5 +1,5 @@
 /**
- * One record for every call, written last, even for a call that was refused at the door or given up by its caller.
+ * One record for every call, written last, even for a call that was refused at the door or given up by its caller; and one for every copy that a `shadow` makes of one.
  *
  * `record` is synchronous and must be cheap: a layer that writes somewhere slow keeps a buffer. The JSON form of a record is the access line.
  */
@@ -24,7 +24,7 @@ export interface CallRecord {
   readonly durationMillis: number
   /** The error that the caller was told, or that cut its stream short. */
   readonly error: GatewayError | undefined
-  /** Undefined for a call that was refused before it was decided. */
+  /** Undefined for a call that was refused before it was decided. Of a copy, whose caller saw nothing of all this, `shadowOf` says of which call it is made. */
   readonly call: Call | undefined
   /** The target whose answer the caller got. */
   readonly served: Target | undefined
@@ -59,6 +59,7 @@ const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 const quote = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text))
 
 const attemptLine = ({
+  account,
   changed,
   committed,
   endedMillis,
@@ -67,14 +68,18 @@ const attemptLine = ({
   firstTokenMillis,
   losses,
   nanoDollars,
-  probe,
+  queuedMillis,
   reservedNanoDollars,
   startedMillis,
   status,
   target,
-  usage
+  usage,
+  why
 }: Attempted): string => {
-  let line = `{"target":${quote(target.name)},"outcome":"${failure?.class ?? "served"}","started_ms":${millis(startedMillis)},"ended_ms":${millis(endedMillis)}`
+  let line = `{"target":${quote(target.name)},"why":"${why}",`
+  if (account.name !== undefined) line += `"credential":${quote(account.name)},`
+  line += `"outcome":"${failure?.class ?? "served"}","started_ms":${millis(startedMillis)},"ended_ms":${millis(endedMillis)}`
+  if (queuedMillis > 0) line += `,"queued_ms":${millis(queuedMillis)}`
   if (status !== undefined) line += `,"status":${status}`
   if (firstTokenMillis !== undefined) line += `,"first_token_ms":${millis(firstTokenMillis)}`
   if (usage !== undefined) line += `,"input_tokens":${usage.inputTokens},"output_tokens":${usage.outputTokens}`
@@ -85,7 +90,6 @@ const attemptLine = ({
     line += `,"message":${quote(failure.message)}`
     if (committed) line += `,"committed":true`
   }
-  if (probe) line += `,"probe":true`
   if (changed.length > 0) line += `,"changed":${JSON.stringify(changed)}`
   if (losses.length > 0) line += `,"losses":${JSON.stringify(losses.map((loss) => loss.field))}`
   return `${line}}`
@@ -99,6 +103,7 @@ const attemptLine = ({
 export const toLine = ({ api, call, durationMillis, ending, error, id, served, status, time }: CallRecord): string => {
   let line = `{"time":"${isoOf(time)}","id":${quote(id)},"api":"${api}","ending":"${ending}","status":${status},"duration_ms":${millis(durationMillis)}`
   if (call !== undefined) {
+    if (call.shadowOf !== undefined) line += `,"shadow_of":${quote(call.shadowOf)}`
     const { ask, attempts, caller, compiled, decision, rejections } = call
     line += `,"policy":"${compiled.shortHash}","key":${quote(caller.key)},"model":${quote(ask.model)},"stream":${ask.stream}`
     line += `,"route":"${compiled.routes[decision.route]!.name}","decision":"${summary(compiled, decision)}"`

@@ -33,6 +33,7 @@ import { type Report, reportOf } from "./simulate/Report.ts"
 import { hasOpened, Tally } from "./simulate/Tally.ts"
 import type { Row, Traffic, TrafficProblem } from "./simulate/Traffic.ts"
 import { showSpan } from "./simulate/Time.ts"
+import { Slots } from "./Slots.ts"
 import * as VirtualTime from "./VirtualTime.ts"
 
 // The door of `simulate/`: what whoever reads files and prints reports needs of it.
@@ -133,10 +134,10 @@ export const make = (compiled: Compiled, traffic: Traffic, options: Options): Si
       }
       return {
         ...health,
-        report: (identity, verdict, now) => {
-          if (verdict !== "bad") return health.report(identity, verdict, now)
+        report: (identity, verdict, now, ticket) => {
+          if (verdict !== "bad") return health.report(identity, verdict, now, ticket)
           const before = openFor(identity, now)
-          health.report(identity, verdict, now)
+          health.report(identity, verdict, now, ticket)
           if (hasOpened(verdict, before, openFor(identity, now))) tally.opened(identity)
         }
       }
@@ -153,9 +154,10 @@ export const make = (compiled: Compiled, traffic: Traffic, options: Options): Si
     options.attempt?.(time) ?? ModelledAttempt.layer({ model, seed, startMillis, time }),
     watchedHealth,
     watchedLedger,
+    Slots.layer,
     Keys.layerNames,
     Recorder.layerOf((record) => {
-      ended++
+      if (record.call?.shadowOf === undefined) ended++
       tally.record(record)
       options.onRecord?.(record)
     })
@@ -204,7 +206,7 @@ export const make = (compiled: Compiled, traffic: Traffic, options: Options): Si
     schedule()
   }
 
-  const enough = (): boolean => (exhausted && begun === ended) || trouble !== undefined || logged !== undefined
+  const enough = (): boolean => (exhausted && begun === ended && pipeline?.copies() === 0) || trouble !== undefined || logged !== undefined
   const check = (): void => {
     if (logged !== undefined || tally.broken !== undefined) {
       fail({ _tag: "Broken", message: logged ?? `call \`${tally.broken!.id}\` failed inside the pipeline` })
@@ -244,7 +246,7 @@ export const make = (compiled: Compiled, traffic: Traffic, options: Options): Si
       check()
       const stopped = time.run({ steps, enough })
       check()
-      if (exhausted && begun > ended && time.now() - lastAt > patienceMicros) stuck("only timers are left")
+      if (exhausted && !enough() && time.now() - lastAt > patienceMicros) stuck("only timers are left")
       if (stopped === "more") return "more"
       if (stopped === "idle" && !enough()) stuck("nothing is left to happen")
       finish()

@@ -138,7 +138,7 @@ export interface Situated {
   readonly time: number
   /** What is spent on the caller's accounts before it comes. */
   readonly spent: ReadonlyArray<{ readonly binding: Binding; readonly nanoDollars: number }>
-  /** Deployments whose breakers are open, by their identity. */
+  /** Deployments whose breakers are open, by their identity under each credential. */
   readonly down: ReadonlySet<string>
   /** Deployments of which something has been measured, by their identity. */
   readonly latencies: ReadonlyMap<string, number>
@@ -223,7 +223,7 @@ export const situate = (compiled: Compiled, situation: Situation): Result.Result
     if (text !== JSON.stringify([up, latencyMillis]))
       problem(["health", name], `\`${other}\` and \`${name}\` are one deployment, so that their health is one`)
     said.set(target.identity, [other, text])
-    if (!up) down.add(target.identity)
+    if (!up) for (const { identity } of target.accounts) down.add(identity)
     if (latencyMillis !== undefined) latencies.set(target.identity, latencyMillis)
   }
 
@@ -235,8 +235,11 @@ export const situate = (compiled: Compiled, situation: Situation): Result.Result
   const id = request.id ?? "test"
   const { body, parsed } = write(request, request.model ?? first?.name ?? "any", (name) => headers.get(name) ?? null)
   const healthOf: FactSource["health"] = (name) => {
-    const { identity } = compiled.targets.get(name)!
-    return { up: !down.has(identity), latencyMillis: latencies.get(identity) ?? unmeasured.latencyMillis }
+    const { accounts, identity } = compiled.targets.get(name)!
+    return {
+      up: accounts.some((account) => !down.has(account.identity)),
+      latencyMillis: latencies.get(identity) ?? unmeasured.latencyMillis
+    }
   }
   const standing = standingOver(compiled.budgets, ({ budget }) => spent.find(({ binding }) => binding.budget === budget)?.nanoDollars ?? 0)
   return Result.succeed({

@@ -4,7 +4,7 @@
  * Also the resolution of the model that a caller names: an exact target, then an alias, then `provider/model`, then a vendor's own name where it is unique. It
  * reaches declared targets only, unless the provider is `open`.
  */
-import type { Auth, Overrides, Policy, Secret, VendorClass } from "./Policy.ts"
+import { type Auth, type Overrides, type Policy, type Secret, toMillis, type VendorClass } from "./Policy.ts"
 import { type Capabilities, capabilitiesOf, type ModelTable } from "./Models.ts"
 import { type Price, type PriceSource, noPrices, ofPolicy } from "./Price.ts"
 import { bearer, type Provider, type ProviderKind, providers } from "./Providers.ts"
@@ -12,6 +12,26 @@ import type { Dialect, Habits } from "./Dialect.ts"
 import type { Rule } from "./Rules.ts"
 import { nearest } from "./Suggest.ts"
 import { headerValue } from "./Text.ts"
+
+/** A deployment as one credential of its provider reaches it. */
+export interface Account {
+  /** What records call the credential: the environment variable of its key; undefined where there is no key. */
+  readonly name: string | undefined
+  readonly key: Secret | undefined
+  /** Its share of the calls. */
+  readonly weight: number
+  /** The deployment under this credential: what its breaker is kept by. */
+  readonly identity: string
+  /** The credential at its provider, whatever it is used for: one that is dead is dead for every deployment. */
+  readonly credential: string
+}
+
+/** How much of a target may be under way at once. */
+export interface Capacity {
+  readonly inFlight: number
+  readonly queued: number
+  readonly waitMillis: number
+}
 
 export interface Target {
   /** Its name in the policy; `provider/model` where it is not declared. */
@@ -36,6 +56,10 @@ export interface Target {
   /** Without a trailing slash. */
   readonly baseUrl: string
   readonly key: Secret | undefined
+  /** The credentials that it can be reached with, at least one, in the author's order. */
+  readonly accounts: readonly [Account, ...ReadonlyArray<Account>]
+  /** Undefined for no limit. */
+  readonly capacity: Capacity | undefined
   /** How its tokens are got; undefined where it takes none. */
   readonly auth: Auth | undefined
   /** The provider's own name for the model. */
@@ -94,8 +118,8 @@ const locate = ({ baseUrl, dialect, project }: Declared, region: string | null):
 }
 
 /** How tokens are got for a provider: as its policy says, else as its kind usually does where there is no key. */
-export const authOf = ({ auth, dialect, key }: Declared): Auth | undefined =>
-  auth ?? (key === undefined ? (providers[dialect] as Provider).usualAuth : undefined)
+export const authOf = ({ auth, dialect, key, keys }: Declared): Auth | undefined =>
+  auth ?? (key === undefined && keys === undefined ? (providers[dialect] as Provider).usualAuth : undefined)
 
 /** What a kind of provider may be spoken to in, whatever can be expected of an address. */
 export const dialectsOf = ({ dialects, elsewhere }: Provider): ReadonlyArray<Dialect> => [...new Set([...dialects, ...(elsewhere ?? [])])]
@@ -157,6 +181,25 @@ export const vendorOf = ({ baseUrl, dialect }: Declared): VendorClass => {
   return own?.vendor ?? vendors.get(URL.parse(baseUrl)?.origin ?? "") ?? "own"
 }
 
+/** The credentials of a provider at one deployment. Two accounts at one provider fail apart: a limit or a revoked key of one says nothing of the other. */
+const accountsOf = (
+  { key, keys }: Declared,
+  identityOf: (key: Secret | undefined) => string,
+  credentialOf: (key: Secret | undefined) => string
+): Target["accounts"] => {
+  const account = (key: Secret | undefined, weight: number): Account => ({
+    name: key?.env,
+    key,
+    weight,
+    identity: identityOf(key),
+    credential: credentialOf(key)
+  })
+  // INVARIANT: the checker has refused a provider with `key` and `keys`.
+  const [first, ...more] = keys ?? []
+  if (first === undefined) return [account(key, 1)]
+  return [account(first.key, first.weight), ...more.map((one) => account(one.key, one.weight))]
+}
+
 const makeTarget = (
   policy: Policy,
   name: string,
@@ -166,7 +209,8 @@ const makeTarget = (
 ): Target => {
   // INVARIANT: the checker has refused targets of unknown providers.
   const provided = policy.providers[spec.provider]!
-  const { apiVersion, dialect, key, project } = provided
+  const { apiVersion, dialect, keys, project } = provided
+  const key = provided.key ?? keys?.[0].key
   const provider: Provider = providers[dialect]
   const declared = Object.hasOwn(policy.targets, name)
   const auth = authOf(provided)
@@ -178,6 +222,13 @@ const makeTarget = (
   const known = declared || provider.deploys !== true
   const capabilities = known ? capabilitiesFor(provided, served) : {}
   const longest = spec.maxOutputTokens ?? capabilities.maxOutputTokens
+  const under = (key: Secret | undefined): string =>
+    JSON.stringify([dialect, baseUrl, deployment, region, key?.env ?? null, auth ?? null, project ?? null, apiVersion ?? null])
+  // One that is dead is dead in every region.
+  const anywhere = locate(provided, null)
+  const accounts = accountsOf(provided, under, (key) =>
+    JSON.stringify([dialect, anywhere, key?.env ?? null, auth ?? null, project ?? null])
+  )
   return {
     name,
     declared,
@@ -196,6 +247,11 @@ const makeTarget = (
     place: (path) => provider.place?.(path, { deployment, apiVersion }) ?? path,
     baseUrl,
     key,
+    accounts,
+    capacity:
+      spec.capacity === undefined
+        ? undefined
+        : { inFlight: spec.capacity.inFlight, queued: spec.capacity.queued, waitMillis: toMillis(spec.capacity.wait) },
     auth,
     model: spec.model,
     deployment,
@@ -208,8 +264,7 @@ const makeTarget = (
     addedTokens: spec.addedTokens,
     mediaTokens: spec.mediaTokens ?? {},
     price: known ? priceOf(provided, served, prices) : undefined,
-    // Two accounts at one provider fail apart: a limit or a revoked key of one says nothing of the other.
-    identity: JSON.stringify([dialect, baseUrl, deployment, region, key?.env ?? null, auth ?? null, project ?? null, apiVersion ?? null])
+    identity: accounts.length === 1 ? accounts[0].identity : JSON.stringify(accounts.map(({ identity }) => identity).sort())
   }
 }
 

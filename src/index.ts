@@ -2,7 +2,9 @@
 export { entra, env, google, guards, organisation, policy, routes, sections, sha256, under, usd } from "./Authoring.ts"
 export { cases } from "./authoring/Cases.ts"
 export type {
+  About,
   Accepted,
+  AnswerFacts,
   Arm,
   Arms,
   Auth,
@@ -13,11 +15,14 @@ export type {
   Capabilities,
   Checked,
   CheckedGuards,
+  Choice,
   Class,
   Condition,
   ConditionWords,
+  CountOrAbsent,
   EffortLimits,
   EntraAuth,
+  EscalateOptions,
   FirstOptions,
   Flag,
   GoogleAuth,
@@ -48,6 +53,7 @@ export type {
   Sections,
   Selector,
   Sent,
+  ShadowOptions,
   Some,
   SplitOptions,
   Strategy,

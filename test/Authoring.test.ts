@@ -3,6 +3,7 @@ import { Result } from "effect"
 import * as fc from "fast-check"
 import jsonLogic from "json-logic-js"
 import { vi } from "vitest"
+import { answerVocabulary } from "../src/AnswerFacts.ts"
 import { env, guards, organisation, policy, routes, sections, sha256, under, usd } from "../src/Authoring.ts"
 import type { Condition, Naming, Words } from "../src/Authoring.ts"
 import { catalog } from "../src/Catalog.ts"
@@ -138,14 +139,17 @@ describe("policy", () => {
       Pool: 0,
       When: 0,
       Hedge: 0,
+      Shadow: 0,
       Within: 0,
-      Retry: 0
+      Retry: 0,
+      Escalate: 0
     } satisfies Record<Language.Strategy["_tag"], 0>) as never
     assert.deepStrictEqual(without(tags, texts), [])
     // One of each family of facts with names in them.
     const family = (fact: string) => fact.replace(/^(request\.(?:metadata|headers)|caller\.tags|health|budget)\.[^.]+/, "$1.*")
     const facts = new Set([...texts].map(family))
     assert.deepStrictEqual(without(factNames(Result.getOrThrow(decode(everyWord))).map(family), facts), [])
+    assert.deepStrictEqual(without(answerVocabulary.names, facts), [])
 
     const unknown = check(everyWord, catalog).findings.filter(({ code }) =>
       /^(unknown-(?!region)|condition|wrong-form|missing-field)/.test(code)
@@ -247,6 +251,27 @@ describe("strategies", () => {
       "hedge says when the second starts",
       ({ asked, hedge }) => hedge("mini", { after: "800 millis", with: asked() }),
       { _tag: "Hedge", of: "mini", after: "800 millis", with: { _tag: "Asked" } }
+    ],
+    [
+      "shadow says where the copies go, and how many of a hundred",
+      ({ hedge, pool, shadow }) => shadow(hedge("mini", { after: "1 seconds", with: "big" }), { copy: pool("chat"), sample: 5 }),
+      {
+        _tag: "Shadow",
+        of: { _tag: "Hedge", of: "mini", after: "1 seconds", with: "big" },
+        copy: { _tag: "Pool", pool: "chat" },
+        sample: 5
+      }
+    ],
+    [
+      "escalate asks about the answer",
+      ({ all, answer, escalate, not, pool }) =>
+        escalate("mini", { if: all(answer.stop.is("max-tokens"), not(answer.refused)), to: pool("chat") }),
+      {
+        _tag: "Escalate",
+        of: "mini",
+        if: { and: [{ "===": [{ var: "answer.stop" }, "max-tokens"] }, { "!": [{ var: "answer.refused" }] }] },
+        to: { _tag: "Pool", pool: "chat" }
+      }
     ],
     [
       "split takes a list of arms that lead anywhere",

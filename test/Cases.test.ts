@@ -162,14 +162,15 @@ describe("what is stated", () => {
 describe("scripts", () => {
   it("end attempts in turn, and the last goes on", () => {
     const built = compiled(only({ _tag: "Retry", attempts: 4, backoff: { first: "1 seconds", longest: "1 seconds" }, of: "a" }))
-    const { record, sent, tried } = seen(built, {}, { fails: { a: ["overloaded", "timeout", "served"] } })
+    const overloaded = { class: "overloaded", retryAfter: "1 seconds" } as const
+    const { record, sent, tried } = seen(built, {}, { fails: { a: [overloaded, "timeout", "served"] } })
     assert.deepStrictEqual([tried, record.ending], [["a", "a", "a"], "served"])
     assert.deepStrictEqual(
       record.call!.attempts.map(({ failure }) => failure?.class),
       ["overloaded", "timeout", undefined]
     )
-    // The waits have passed, in virtual time.
-    assert.isAtLeast(sent[2]!.startedMillis, 1_000)
+    // The wait that was asked for has passed, in virtual time.
+    assert.strictEqual(sent[1]!.startedMillis, 1_000)
     assert.deepStrictEqual(seen(built, {}, { fails: { a: ["overloaded", "timeout"] } }).tried, ["a", "a", "a", "a"])
   })
 
@@ -253,7 +254,7 @@ describe("what surrounds a call", () => {
     const one = seen(built, { health: { a: { up: false } } })
     assert.deepEqual([one.tried, { ...one.rejected }], [["b"], { a: "breaker" }])
     const both = seen(built, { health: { a: { up: false }, b: { up: false } } })
-    assert.deepStrictEqual([both.tried, both.record.call!.attempts[0]!.probe], [["a"], true])
+    assert.deepStrictEqual([both.tried, both.record.call!.attempts[0]!.why], [["a"], "probe"])
   })
 
   it("steers spreads by what was measured", () => {
@@ -592,9 +593,10 @@ describe("coverage", () => {
             request: { model: models[n % models.length] === "" ? "x" : models[n % models.length]!, stream }
           }
           const account = (of: Compiled) => {
-            const { record, sent, ...rest } = seen(of, when, { fails })
+            const { copies, record, sent, ...rest } = seen(of, when, { fails })
             return {
               ...rest,
+              copies: copies.map(({ ending, id }) => [id, ending]),
               ending: record.ending,
               at: sent.map(({ startedMillis }) => startedMillis),
               classes: record.call?.attempts.map(({ failure }) => failure?.class)

@@ -31,7 +31,8 @@ const below = { "<": [{ var: "request.maxOutputTokens" }, 5] }
 const structural = ["form", "names", "conditions", "routes", "strategies"]
 
 const name = "expected a name: a letter, then at most 63 letters, digits, `-` or `_`"
-const strategies = "known are Send, Asked, Deny, First, Split, Spread, Pool, When, Hedge, Within, Retry, or a target's name"
+const strategies =
+  "known are Send, Asked, Deny, First, Split, Spread, Pool, When, Hedge, Shadow, Escalate, Within, Retry, or a target's name"
 const sections =
   "known are version, name, splitHash, metadata, headers, tags, zone, layers, providers, targets, pools, aliases, budgets, classes, keys, guards, commit, translation, fetch, timeouts, effort, routes, accept"
 const send = (target: string, set: object) => ({ _tag: "Send", target, set })
@@ -64,7 +65,7 @@ table(
         "unknown-field",
         "providers.openai.url",
         "`url` is not a field here",
-        "known are dialect, baseUrl, key, auth, project, apiVersion, speaks, region, open, mock"
+        "known are dialect, baseUrl, key, keys, auth, project, apiVersion, speaks, region, open, mock"
       ]
     ],
     "an unknown field of a strategy": [

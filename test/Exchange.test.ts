@@ -15,6 +15,7 @@ import { make } from "../src/Pipeline.ts"
 import type { Commit, PolicyEncoded } from "../src/Policy.ts"
 import { chatCompletions } from "../src/providers/openai.ts"
 import { type CallRecord, Recorder } from "../src/Recorder.ts"
+import { Slots } from "../src/Slots.ts"
 import { Upstream, type UpstreamCall, type UpstreamRequest, type UpstreamSink } from "../src/Upstream.ts"
 import {
   chunk,
@@ -112,11 +113,12 @@ const calling = Effect.fnUntraced(function* (policy: PolicyEncoded, { claim, max
   const attempt = Layer.effect(
     Attempt,
     Effect.map(Attempt, ({ run }) => ({
-      run: (call, target, limits) => run(call, target, claim === undefined ? limits : { ...limits, claim: () => claim(told) })
+      run: (call, target, limits, account) =>
+        run(call, target, claim === undefined ? limits : { ...limits, claim: () => claim(told) }, account)
     }))
   ).pipe(Layer.provide(exchange))
   const recorder = Recorder.layerOf((record) => void records.push(record))
-  const services = yield* Layer.build(Layer.mergeAll(attempt, Health.layer(), Keys.layerNames, Ledger.layerMemory, recorder))
+  const services = yield* Layer.build(Layer.mergeAll(attempt, Health.layer(), Slots.layer, Keys.layerNames, Ledger.layerMemory, recorder))
   const pipeline = yield* Effect.provideContext(make(compiled(policy)), services)
   const body = encoder.encode(JSON.stringify({ model: "any", stream, messages: [{ role: "user", content: "Which way?" }] }))
   const fiber = yield* Effect.forkChild(

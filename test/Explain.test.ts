@@ -120,6 +120,21 @@ describe("an explanation", () => {
     ])
   })
 
+  it("says with which keys a target is called, by their names and in which shares, where there are several", () => {
+    const base = only({ _tag: "First", of: ["a", "b"] })
+    const keys = [{ key: { env: "LEFT_KEY" }, weight: 3 }, { env: "RIGHT_KEY" }] as const
+    const lines = explained({ ...base, providers: { ...base.providers, openai: { dialect: "openai", keys } } })
+    assert.deepStrictEqual(from(lines, "decision").slice(1), [
+      "  first of, moving on for the usual failures:",
+      "    send to a (model-a at openai)",
+      "      with RIGHT_KEY (1 of 4 calls), and where the key is refused with LEFT_KEY (3 of 4 calls)",
+      "    send to b (model-b at openai)",
+      "      with LEFT_KEY (3 of 4 calls), and where the key is refused with RIGHT_KEY (1 of 4 calls)"
+    ])
+    const named = explained({ ...base, providers: { openai: { dialect: "openai", key: { env: "ONLY_KEY" } } } })
+    assert.notInclude(named.join("\n"), "ONLY_KEY")
+  })
+
   it("says the limits of the route, and only those that there are", () => {
     const plain = explained(only("a"))
     assert.deepStrictEqual(from(plain, "limits"), [

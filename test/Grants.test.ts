@@ -69,7 +69,7 @@ describe("the promise", () => {
               assert.isFalse(everywhere, `${className} was kept from ${target}`)
               seen.kept++
             }
-            if (attempts.some(({ probe }) => probe)) seen.probes++
+            if (attempts.some(({ why }) => why === "probe")) seen.probes++
             if (!Object.hasOwn(policy.classes ?? {}, className) && Object.keys(policy.keys ?? {}).length > 0) seen.strangers++
             if (rejections.some(({ by }) => by === "grant") && attempts.length > 0) seen.left++
           }
@@ -119,7 +119,9 @@ describe("laws", () => {
           only({ _tag: "First", of: of as [string] }, { targets: all, classes: { local: { may } } })
         const { refusals: _, refused, summary: __, ...rest } = see(policy(names), facts, plays)
         const { refusals: ___, refused: others, summary: ____, ...expected } = see(policy(kept), facts, plays)
-        assert.deepStrictEqual(rest, expected)
+        // Nor is it told why each is tried: what comes after a rejected one is a failover.
+        const untold = ({ tried, ...rest }: typeof expected) => ({ ...rest, tried: tried!.map((one) => ({ ...one, why: "" })) })
+        assert.deepStrictEqual(untold(rest), untold(expected))
         assert.deepStrictEqual(
           refused!.filter(({ by }) => by !== "grant"),
           others

@@ -97,6 +97,11 @@ describe("the JSON Schema of policies", () => {
     "no routes": [{ ...base, routes: [] }, ".routes: minItems"],
     "a name with a dot": [{ ...base, targets: { "a.b": { provider: "openai", model: "m" } } }, ".targets.a.b"],
     "a field that is missing": [{ ...base, targets: { mini: { provider: "openai" } } }, ".targets.mini.model: required"],
+    "a key instead of its variable": [
+      { ...base, providers: { openai: { dialect: "openai", keys: ["sk-1"] } } },
+      ".providers.openai.keys[0]: anyOf"
+    ],
+    "a list of no keys": [{ ...base, providers: { openai: { dialect: "openai", keys: [] } } }, ".providers.openai.keys: minItems"],
     "an unknown dialect": [{ ...base, providers: { openai: { dialect: "openia" } } }, ".providers.openai.dialect: enum"],
     "a strategy that is none": [to({ _tag: "Frist", of: ["mini"] }), ".routes[0].to: anyOf"],
     "a member of a spread that is no target": [to({ _tag: "Spread", by: "cost", of: [{ _tag: "Asked" }] }), ".routes[0].to: anyOf"],

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Result } from "effect"
 import * as fc from "fast-check"
 import { createHash } from "node:crypto"
-import { type Caller, type Find, Keys, local, troublesOf } from "../src/Keys.ts"
-import type { Policy, Secret } from "../src/Policy.ts"
+import { type Caller, credentialTroublesOf, type Find, Keys, local, troublesOf } from "../src/Keys.ts"
+import { decode, type Policy, type Secret } from "../src/Policy.ts"
 import { decoded, only } from "./scripted.ts"
 
 const sha256 = (secret: string): string => createHash("sha256").update(secret).digest("hex")
@@ -153,5 +153,34 @@ describe("troubles", () => {
   it("a secret that two keys have is the first one's", () => {
     const find = findIn(policyOf({ alice: { secret: { env: "A" } }, bob: { secret: { env: "B" } } }), { A: one, B: one })
     assert.strictEqual(find(one)?.key, "alice")
+  })
+})
+
+describe("the keys of providers", () => {
+  const told = (provider: object, values: Readonly<Record<string, string>>): ReadonlyArray<string> => {
+    const policy = Result.getOrThrow(
+      decode({
+        name: "test",
+        providers: { one: { dialect: "openai", ...provider } },
+        targets: { t: { provider: "one", model: "m" } },
+        routes: [{ name: "only", to: "t" }]
+      })
+    )
+    return credentialTroublesOf(policy, ({ env }) => values[env])
+  }
+  const keys = [{ env: "A" }, { key: { env: "B" }, weight: 3 }, { env: "C" }]
+
+  it("that are not set are told by their names, and what is left", () => {
+    assert.deepStrictEqual(told({ keys }, { A: "a", B: "b", C: "c" }), [])
+    assert.deepStrictEqual(told({ keys }, { A: "a", C: "c" }), ["B is not set, so `one` is called with A and C alone"])
+    assert.deepStrictEqual(told({ keys }, { B: "b", C: "" }), ["A and C are not set, so `one` is called with B alone"])
+    assert.deepStrictEqual(told({ keys }, {}), ["A, B and C are not set, so every call to `one` will fail"])
+    assert.deepStrictEqual(told({ key: { env: "A" } }, {}), ["A is not set, so every call to `one` will fail"])
+    assert.deepStrictEqual(told({}, {}), [])
+  })
+
+  it("that are one and the same are told, without what it is", () => {
+    const troubles = told({ keys }, { A: "hush", B: "b", C: "hush" })
+    assert.deepStrictEqual(troubles, ["A and C hold one key, so what `one` refuses the one it refuses the other"])
   })
 })

@@ -8,7 +8,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import type { Call } from "../src/Call.ts"
-import { type Policy, type PolicyEncoded, type SpreadBy, type StrategyEncoded, toMillis } from "../src/Policy.ts"
+import { type ConditionJson, type Policy, type PolicyEncoded, type SpreadBy, type StrategyEncoded, toMillis } from "../src/Policy.ts"
 import type { Target } from "../src/Target.ts"
 import { busier, failures, loosePolicy, play, prices, requestTo, script, sized, slow, strategyOver } from "./generators.ts"
 import { Accounts, Breakers, declared, type Deployment, factsNow, type FactValues, type Play, resolve, Watch } from "./reference.ts"
@@ -50,6 +50,12 @@ const when = (then: StrategyEncoded, otherwise: StrategyEncoded): StrategyEncode
 })
 const spread = (by: SpreadBy, of: ReadonlyArray<string>): StrategyEncoded => ({ _tag: "Spread", by, of: of as [string] })
 const retry = (attempts: number, of: StrategyEncoded): StrategyEncoded => ({ _tag: "Retry", attempts, of })
+const escalate = (of: StrategyEncoded, json: ConditionJson, to: StrategyEncoded): StrategyEncoded => ({
+  _tag: "Escalate",
+  of,
+  if: json,
+  to
+})
 const hedge = (of: StrategyEncoded, after: string, other: StrategyEncoded): StrategyEncoded => ({ _tag: "Hedge", of, after, with: other })
 
 /** Calls to a policy, one after the other, in a world of its own. */
@@ -72,10 +78,27 @@ const seeAll = (
 const see = (policy: PolicyEncoded, facts: FactValues, plays: ReadonlyArray<Play>, broken: ReadonlyArray<string>): Seen =>
   seeAll(policy, facts, plays, broken, 1)[0]!
 
+/** The same without the words for why each attempt was made. */
+const unexplained = <A extends Pick<Seen, "tried">>(seen: A): object => ({
+  ...seen,
+  tried: seen.tried!.map((one) => ({ ...one, why: "" }))
+})
+
 /** What a call came to, whatever was looked at on the way: where nothing was tried, what was looked at decides what its caller is told. */
 const outcomeOf = (seen: Seen): unknown => {
-  const told = seen.tried!.length > 0 || seen.code === "not_today" || seen.code === "model_retired"
-  return { ...seen, refusals: [], refused: [], summary: "", ...(told ? {} : { answered: [], status: 0, code: "", retryAfterMillis: 0 }) }
+  // What was thrown away for a better answer is no reason for anything.
+  const told =
+    seen.tried!.some(({ failure }) => failure !== "escalated" && failure !== "cancelled") ||
+    seen.code === "not_today" ||
+    seen.code === "model_retired"
+  return {
+    ...unexplained(seen),
+    copies: seen.copies.map((one) => unexplained({ ...one, refusals: [], refused: [] })),
+    refusals: [],
+    refused: [],
+    summary: "",
+    ...(told ? {} : { answered: [], status: 0, code: "", retryAfterMillis: 0 })
+  }
 }
 
 interface LawOptions {
@@ -104,6 +127,11 @@ const law = (
     )
   })
 
+/** Attempts that hand on all that they hand on at once, so that it makes no difference whether an answer is held back until it is whole. */
+const wholly = script.map((plays) =>
+  plays.map((play): Play => (play.failure === undefined ? { ...play, commitsAfter: play.endsAfter } : { ...play, commitsAfter: undefined }))
+)
+
 /** Attempts that are served, as soon as they are asked or a little later. */
 const served = fc.array(
   fc
@@ -112,8 +140,8 @@ const served = fc.array(
   { minLength: 1, maxLength: 4 }
 )
 
-/** Attempts that no deadline can cut short. */
-const atOnce = served.map((plays) => plays.map((play) => ({ ...play, commitsAfter: 0 })))
+/** Attempts that no deadline can cut short, whether their answers are held back until they are whole or not. */
+const atOnce = served.map((plays) => plays.map((play) => ({ ...play, commitsAfter: 0, endsAfter: 0 })))
 
 describe("the laws", () => {
   law(
@@ -202,11 +230,40 @@ describe("the laws", () => {
   law(
     "hedge(a, with b) = a where a commits before it is time for b",
     fc.tuple(target, strategy).map(([a, b]): Sides => [hedge(a, "100 millis", b), first([a, b])]),
-    { plays: served }
+    { plays: served, agree: unexplained }
   )
   law(
     "hedge(a, with b) = first(a, b) where it is never time for b",
-    fc.tuple(strategy, strategy).map(([a, b]): Sides => [hedge(a, "1 days", b), first([a, b])])
+    fc.tuple(strategy, strategy).map(([a, b]): Sides => [hedge(a, "1 days", b), first([a, b])]),
+    { agree: unexplained }
+  )
+  for (const [name, never] of [
+    ["no answer", { "===": [{ var: "answer.characters" }, -1] }],
+    ["nobody", { and: [{ var: "answer.refused" }, { "!": [{ var: "answer.refused" }] }] }]
+  ] as const) {
+    law(
+      `escalate(a, to b) = first(a, b) where it holds of ${name}`,
+      fc.tuple(strategy, strategy).map(([a, b]): Sides => [escalate(a, never as ConditionJson, b), first([a, b])]),
+      { plays: wholly, calls: 2 }
+    )
+  }
+  law(
+    "escalate(a, to b) = b where it holds of everything and a is served, but for what a has cost",
+    fc
+      .tuple(target, strategy)
+      .map(([a, b]): Sides => [escalate(a, { ">=": [{ var: "answer.characters" }, 0] }, first([a, b])), first([a, b])]),
+    {
+      plays: atOnce,
+      // The first attempt is thrown away, and whoever is asked next begins as if it had not been.
+      agree: ({ served, status }) => ({ served: served === undefined, status })
+    }
+  )
+  law(
+    "shadow(a) = a, but for its copies",
+    fc
+      .tuple(strategy, strategy, fc.constantFrom(1, 50, 100))
+      .map(([of, copy, sample]): Sides => [{ _tag: "Shadow", of, copy, sample }, of]),
+    { agree: (seen) => ({ ...seen, summary: "", copies: [] }) }
   )
   law(
     "hedge(deny, with b) = deny",
@@ -240,6 +297,10 @@ describe("a guard", () => {
       case "Hedge": {
         const [of, other] = [without(out, s.of), without(out, s.with)]
         return of === undefined ? other : other === undefined ? of : { ...s, of, with: other }
+      }
+      case "Escalate": {
+        const [of, to] = [without(out, s.of), without(out, s.to)]
+        return of === undefined ? to : to === undefined ? s : { ...s, of, to }
       }
       case "Within":
       case "Retry": {
@@ -348,6 +409,7 @@ describe("whatever a policy says and whatever happens", () => {
     stopped: 0,
     gone: 0,
     abandoned: 0,
+    copies: 0,
     together: 0
   }
 
@@ -370,10 +432,10 @@ describe("whatever a policy says and whatever happens", () => {
   }
 
   const keepsTheRules = (policy: Policy, facts: FactValues, { attempts, rejections }: Call): void => {
-    for (const { probe, target } of attempts) {
+    for (const { target, why } of attempts) {
       assert.isUndefined(ruledOut(policy, deploymentOf(policy, target), facts, prices), `${target.name} is out`)
       seen.attempts++
-      if (probe) seen.probes++
+      if (why === "probe") seen.probes++
     }
     for (const { by } of rejections) {
       if (by === "guard") seen.guarded++
@@ -428,14 +490,20 @@ describe("whatever a policy says and whatever happens", () => {
             const time = world.clock.currentTimeMillisUnsafe()
             const bindings = pipeline.compiled.budgets.of(callerOf(facts))
             const before = balancesOf(world.ledger, bindings, time)
-            const { records, sent } = world.call(pipeline, facts, (n) => plays[n % plays.length]!, goneAfter)
+            const { copies, records, sent } = world.call(pipeline, facts, (n) => plays[n % plays.length]!, goneAfter)
             assert.strictEqual(records.length, 1)
-            const call = records[0]!.call!
-            const read = factsOf(policy, facts, call, now)
-            keepsTheRules(policy, read, call)
-            keepsTheEffort(policy, read, call, sent, now)
-            settles(call, sent)
-            const charged = call.attempts.reduce((all, { nanoDollars }) => all + (nanoDollars ?? 0), 0)
+            const read = factsOf(policy, facts, records[0]!.call!, now)
+            let charged = 0
+            // What holds of a call holds of each copy of it.
+            for (const one of [{ record: records[0]!, sent }, ...copies]) {
+              const call = one.record.call!
+              keepsTheRules(policy, read, call)
+              keepsTheEffort(policy, read, call, one.sent, call.began)
+              settles(call, one.sent)
+              charged += call.attempts.reduce((all, { nanoDollars }) => all + (nanoDollars ?? 0), 0)
+            }
+            seen.copies += copies.length
+            assert.deepStrictEqual(world.open(), { fibres: 0, alarms: 0, connections: 0 })
             assert.deepStrictEqual(
               balancesOf(world.ledger, bindings, time),
               before.map((balance) => ({ ...balance, reservedNanoDollars: 0, spentNanoDollars: balance.spentNanoDollars + charged }))

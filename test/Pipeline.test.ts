@@ -11,8 +11,9 @@ import { Ledger, type Refusal, type Reservation, type Unavailable } from "../src
 import { make } from "../src/Pipeline.ts"
 import type { PolicyEncoded, Strategy, StrategyEncoded } from "../src/Policy.ts"
 import { type CallRecord, Recorder } from "../src/Recorder.ts"
+import { Slots } from "../src/Slots.ts"
 import { busier, failures, loosePolicy, play, policy, prices, requestTo, script, sized, slow } from "./generators.ts"
-import { Accounts, Breakers, callerOf, carryOut, type Play, pursesOf, Watch } from "./reference.ts"
+import { Accounts, Breakers, callerOf, carryOut, declared, type Play, pursesOf, Watch } from "./reference.ts"
 import { account, accountOf, balancesOf, compiled, decoded, incomingOf, nobodyTold, only, paid, surroundings } from "./scripted.ts"
 
 const first = (...of: ReadonlyArray<StrategyEncoded>): StrategyEncoded => ({ _tag: "First", of: of as unknown as [StrategyEncoded] })
@@ -36,9 +37,15 @@ describe("a call", () => {
         minLength: 1,
         maxLength: 6
       }),
-      broken: fc.array(fc.record({ target: fc.constantFrom(...Object.keys(encoded.targets)), failures: fc.integer({ min: 1, max: 6 }) }), {
-        maxLength: 4
-      })
+      broken: fc.array(
+        fc.record({
+          target: fc.constantFrom(...Object.keys(encoded.targets)),
+          failures: fc.integer({ min: 1, max: 6 }),
+          // Under all credentials, or under the first alone.
+          everywhere: fc.boolean()
+        }),
+        { maxLength: 4 }
+      )
     })
   )
   const seen = {
@@ -46,6 +53,7 @@ describe("a call", () => {
     codes: new Set<string>(),
     by: new Set<string>(),
     classes: new Set<string>(),
+    reasons: new Set<string>(),
     probes: 0,
     strategies: { stopped: 0, together: 0, again: 0, hedgesWon: 0, elsewhere: 0 },
     deep: 0,
@@ -67,16 +75,16 @@ describe("a call", () => {
           const policy = decoded(encoded)
           const breakers = new Breakers()
           const [accounts, watch] = [new Accounts(), new Watch()]
-          const free = { budgets: {}, classes: {}, keys: {}, guards: [], layers: [], effort: {} }
-          const alone = new Map(
-            Object.keys(policy.targets).map((name) => [name, only(name, { ...encoded, ...free, routes: [{ name: "only", to: name }] })])
-          )
-          for (const { failures, target } of broken) {
-            for (let i = 0; i < failures; i++) world.health.report(pipeline.compiled.targets.get(target)!.identity, "bad", 0)
-            // The reference knows deployments by what calls do to them.
-            const play = () => fails("server-error", { endsAfter: 0 })
-            const always = { breakers: silent(breakers), accounts: new Accounts(), watch: new Watch(), prices, now: 0, time: 0, play }
-            for (let i = 0; i < failures; i++) carryOut(decoded(alone.get(target)!), { "request.model": "-" }, always)
+          for (const { everywhere, failures, target } of broken) {
+            const [mine, theirs] = [declared(policy, target).accounts, pipeline.compiled.targets.get(target)!.accounts]
+            assert.strictEqual(mine.length, theirs.length)
+            for (const [i, { identity }] of theirs.entries()) {
+              if (i > 0 && !everywhere) continue
+              for (let n = 0; n < failures; n++) {
+                world.health.report(identity, "bad", 0)
+                breakers.report(mine[i]!.identity, "server-error", 0)
+              }
+            }
           }
           let window: string | undefined
           for (const { facts, gap, jump, plays } of calls) {
@@ -106,9 +114,10 @@ describe("a call", () => {
             seen.endings.add(one.ending)
             if (one.code !== undefined) seen.codes.add(one.code)
             for (const { by } of one.refused!) seen.by.add(by)
-            for (const { estimated, failure, nanoDollars, probe, reservedNanoDollars: held } of one.tried!) {
+            for (const { estimated, failure, nanoDollars, reservedNanoDollars: held, why } of one.tried!) {
               if (failure !== undefined) seen.classes.add(failure)
-              if (probe) seen.probes++
+              seen.reasons.add(why)
+              if (why === "probe") seen.probes++
               if (held === undefined) seen.charges[nanoDollars === undefined ? "unknown" : "unbound"]++
               else seen.charges[estimated ? "estimated" : nanoDollars === 0 ? "released" : nanoDollars! > held ? "overrun" : "settled"]++
             }
@@ -138,13 +147,17 @@ describe("a call", () => {
   )
 
   it("…where every class, every rejection, every way of charging, probes, long failovers and new windows have occurred", () => {
-    assert.includeMembers([...seen.classes], [...failures, "cancelled"])
+    assert.includeMembers([...seen.classes], [...failures, "cancelled", "escalated"])
+    assert.includeMembers([...seen.reasons], ["first", "failover", "retry", "credential", "hedge", "escalation", "probe"])
     assert.includeMembers(
       [...seen.by],
       ["breaker", "budget", "deadline", "effort", "grant", "guard", "capability", "unknown-model", "ambiguous-model"]
     )
     assert.includeMembers([...seen.endings], ["served", "failed", "refused"])
-    assert.includeMembers([...seen.codes], ["model_not_found", "model_ambiguous", "not_today", "invalid_value", "upstream_timeout"])
+    assert.includeMembers(
+      [...seen.codes],
+      ["model_not_found", "model_ambiguous", "not_today", "invalid_value", "upstream_timeout", "target_paused"]
+    )
     assert.includeMembers([...seen.codes], ["not_granted", "budget_exhausted", "unpriced_model", "unpriced_request", "unbounded_request"])
     assert.isAbove(seen.probes, 1)
     assert.isAbove(seen.deep, 0)
@@ -161,14 +174,6 @@ const firstOf = (strategy: Strategy): string | undefined =>
     : "of" in strategy
       ? firstOf(Array.isArray(strategy.of) ? strategy.of[0] : strategy.of)
       : undefined
-
-/** Breakers that learn, but let everything through. */
-const silent = (breakers: Breakers): Breakers =>
-  Object.assign(Object.create(Breakers.prototype) as Breakers, {
-    admits: () => true,
-    stands: () => true,
-    report: (identity: string, failure: FailureClass | undefined, now: number) => breakers.report(identity, failure, now)
-  })
 
 describe("failover", () => {
   const call = (to: StrategyEncoded, plays: ReadonlyArray<Play>) => {
@@ -290,8 +295,8 @@ describe("breakers", () => {
     for (const name of ["a", "b"]) for (let i = 0; i < 5; i++) world.health.report(pipeline.compiled.targets.get(name)!.identity, "bad", 0)
     const one = account(world.call(pipeline, {}, down))
     assert.deepStrictEqual(
-      one.tried!.map(({ commitBy, failure, probe, target }) => [target, commitBy, failure, probe]),
-      [["a", 1_000, "server-error", true]]
+      one.tried!.map(({ commitBy, failure, target, why }) => [target, commitBy, failure, why]),
+      [["a", 1_000, "server-error", "probe"]]
     )
     assert.deepStrictEqual(one.refused, [
       { target: "a", by: "breaker" },
@@ -299,8 +304,8 @@ describe("breakers", () => {
     ])
     assert.strictEqual(account(world.call(pipeline, {}, up)).ending, "served")
     assert.deepStrictEqual(
-      account(world.call(pipeline, {}, up)).tried!.map(({ probe }) => probe),
-      [false],
+      account(world.call(pipeline, {}, up)).tried!.map(({ why }) => why),
+      ["first"],
       "a probe that succeeds closes"
     )
   })
@@ -347,6 +352,7 @@ const linked = Effect.fnUntraced(function* (policy: PolicyEncoded, attempt: Atte
   const layer = Layer.mergeAll(
     Layer.succeed(Attempt, { run: attempt }),
     Health.layer(),
+    Slots.layer,
     more.keys === undefined ? Keys.layerNames : Layer.succeed(Keys, more.keys),
     Ledger.layerMemory,
     Recorder.layerOf((record) => void records.push(record))
@@ -468,7 +474,7 @@ describe("exactly one record, and one settlement for each reservation", () => {
       assert.deepStrictEqual(held(), ["released"])
       assert.deepInclude(ledger.balance(records[0]!.call!.bindings[0]!, 10_050), { reservedNanoDollars: 0, spentNanoDollars: 0 })
       slow = false
-      assert.isTrue(health.admits(identity, 10_050), "the next call may probe")
+      assert.isDefined(health.admits(identity, 10_050), "the next call may probe")
     })
   )
 
@@ -511,7 +517,7 @@ describe("exactly one record, and one settlement for each reservation", () => {
       )
       assert.deepStrictEqual(held(), ["settled in full"])
       yield* TestClock.adjust("1 hours")
-      assert.isTrue(health.admits(identity, 3_610_000), "a later call may probe")
+      assert.isDefined(health.admits(identity, 3_610_000), "a later call may probe")
     })
   )
 
@@ -628,7 +634,7 @@ describe("exactly one record, and one settlement for each reservation", () => {
         assert.strictEqual(reply.heads[0]!.headers["retry-after"], "1")
         assert.notProperty(reply.heads[0]!.headers, "x-should-retry", "an SDK may try again")
         assert.deepStrictEqual(held(), [])
-        assert.isTrue(health.admits(identity, now + 1_000))
+        assert.isDefined(health.admits(identity, now + 1_000))
       }
     })
   )

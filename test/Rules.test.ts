@@ -48,11 +48,11 @@ describe("the promise", () => {
             const { attempts, facts: read, rejections } = records[0]!.call!
             // What the call was decided by, where the policy reads it.
             const known = { ...facts, ...Object.fromEntries(pipeline.compiled.facts.names.map((name, slot) => [name, read[slot]!])) }
-            for (const { probe, target } of attempts) {
+            for (const { target, why } of attempts) {
               const to = { ...target, set: target.set }
               assert.isUndefined(ruledOut(made, to, known, prices), `${target.name} was tried`)
               seen.sent++
-              if (probe) seen.probes++
+              if (why === "probe") seen.probes++
               if (!target.declared) seen.open++
               if (target.set?.region !== undefined) seen.moved++
               if ([...made.guards, ...made.layers.flatMap(({ guards }) => guards)].length > 0) seen.guarded++

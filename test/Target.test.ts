@@ -231,6 +231,50 @@ describe("health", () => {
     assert.strictEqual(targetOf({ ...azure, baseUrl: `${azure.baseUrl}/openai/v1/` }).identity, identities[0])
     assert.strictEqual(targetOf({ ...vertex, region: "global", auth: { google: {} } }).identity, identities[6])
   })
+
+  it("is kept apart for every key of a provider, as if it stood alone, whatever its place and its weight", () => {
+    const one = { dialect: "openai", key: { env: "A" } }
+    const several = (...keys: ReadonlyArray<object>) => targetOf({ dialect: "openai", keys })
+    const [a, b] = [{ env: "A" }, { env: "B" }]
+    const both = several({ key: a, weight: 3 }, b)
+    assert.deepStrictEqual(
+      both.accounts.map(({ key, name, weight }) => [name, key, weight]),
+      [
+        ["A", a, 3],
+        ["B", b, 1]
+      ]
+    )
+    assert.strictEqual(both.accounts[0].identity, targetOf(one).accounts[0].identity)
+    assert.strictEqual(both.accounts[0].credential, targetOf(one).accounts[0].credential)
+    assert.strictEqual(both.accounts[0].identity, targetOf(one).identity)
+    assert.notStrictEqual(both.accounts[0].identity, both.accounts[1]!.identity)
+    assert.notStrictEqual(both.accounts[0].credential, both.accounts[1]!.credential)
+    assert.strictEqual(several(b, { key: a, weight: 9 }).identity, both.identity)
+    assert.notStrictEqual(several(b, { env: "C" }).identity, both.identity)
+    assert.strictEqual(several(a).identity, targetOf(one).identity)
+  })
+
+  it("of a credential is the same for every deployment and region of its provider, and that of a deployment is not", () => {
+    const keyed = { dialect: "vertex", project: "acme-prod", keys: [{ env: "A" }, { env: "B" }] }
+    const [eu, us, other] = [
+      targetOf(keyed, { region: "eu" }),
+      targetOf(keyed, { region: "us" }),
+      targetOf(keyed, { region: "eu", model: "n" })
+    ]
+    for (const i of [0, 1] as const) {
+      const all = [eu, us, other].map(({ accounts }) => accounts[i]!)
+      assert.strictEqual(new Set(all.map(({ credential }) => credential)).size, 1)
+      assert.strictEqual(new Set(all.map(({ identity }) => identity)).size, 3)
+    }
+    assert.notStrictEqual(targetOf({ ...keyed, project: "other" }, { region: "eu" }).accounts[0].credential, eu.accounts[0].credential)
+    assert.isUndefined(eu.auth, "keys are sent instead of tokens, where these are usual")
+  })
+
+  it("of one who needs no key is an account too", () => {
+    const [account, ...more] = targetOf({ dialect: "ollama" }).accounts
+    assert.deepInclude(account, { name: undefined, key: undefined, weight: 1 })
+    assert.lengthOf(more, 0)
+  })
 })
 
 const files = [

@@ -252,6 +252,8 @@ describe("the reference of the language", () => {
       Pool: true,
       When: true,
       Hedge: true,
+      Shadow: true,
+      Escalate: true,
       Within: true,
       Retry: true
     }

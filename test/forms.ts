@@ -51,6 +51,8 @@ const strategy = fc.letrec<{ strategy: StrategyEncoded }>((tie) => ({
     fc.record({ _tag: fc.constant("Pool"), pool: name }),
     fc.record({ _tag: fc.constant("When"), if: condition, then: tie("strategy"), otherwise: tie("strategy") }),
     fc.record({ _tag: fc.constant("Hedge"), of: tie("strategy"), after: duration, with: tie("strategy") }),
+    fc.record({ _tag: fc.constant("Shadow"), of: tie("strategy"), copy: tie("strategy"), sample: fc.integer({ min: 1, max: 100 }) }),
+    fc.record({ _tag: fc.constant("Escalate"), of: tie("strategy"), if: condition, to: tie("strategy") }),
     fc.record({ _tag: fc.constant("Within"), duration, of: tie("strategy") }),
     partly(
       {
@@ -98,6 +100,16 @@ const provider = partly(
     dialect: fc.constantFrom("openai", "anthropic", "groq"),
     baseUrl: fc.constantFrom("https://llm.example/v1", "http://{region}.llm.example"),
     key: fc.constant({ env: "A_KEY" }),
+    keys: fc.array(
+      fc.oneof(
+        fc.constant({ env: "A_KEY" }),
+        partly({ key: fc.constant({ env: "B_KEY" }), weight: fc.integer({ min: 1, max: 99 }) }, "key")
+      ),
+      {
+        minLength: 1,
+        maxLength: 3
+      }
+    ),
     auth: fc.oneof(
       fc.record({
         entra: partly(
@@ -130,6 +142,7 @@ const target = partly(
     model: words,
     deployment: words,
     region,
+    capacity: partly({ inFlight: fc.integer({ min: 1 }), queued: fc.nat(), wait: duration }, "inFlight"),
     tags: some(name),
     capabilities: partly({ contextWindow: fc.integer({ min: 1 }), vision: fc.boolean(), tools: fc.boolean() }),
     price: partly({ input: usd, output: usd, cacheRead: usd, cacheWrite: usd }, "input", "output"),

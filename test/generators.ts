@@ -21,6 +21,16 @@ export interface FactSpec {
   readonly optional: boolean
 }
 
+/** What conditions of answers may read. */
+export const answerFacts: ReadonlyArray<FactSpec> = [
+  { name: "answer.stop", type: "string", optional: false },
+  { name: "answer.outputTokens", type: "number", optional: true },
+  { name: "answer.characters", type: "number", optional: false },
+  { name: "answer.toolCalls", type: "number", optional: false },
+  { name: "answer.refused", type: "boolean", optional: false },
+  { name: "answer.isJson", type: "boolean", optional: false }
+]
+
 /** Every fact of a policy that declares these names. */
 export const factsOf = (policy: {
   readonly metadata?: ReadonlyArray<string>
@@ -142,6 +152,18 @@ const rawCondition = fc.letrec<{ condition: RawCondition; compare: RawCondition 
 })).condition
 
 const orders = ["<", "<=", ">", ">="] as const
+/** Why answers end. */
+const stops = [
+  "end",
+  "stop-sequence",
+  "max-tokens",
+  "tool-calls",
+  "content-filter",
+  "refusal",
+  "paused",
+  "context-window",
+  "unknown"
+] as const
 const weekdays = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 /** JsonLogic of every kind that cannot be analysed; the last throws for some. */
@@ -168,6 +190,7 @@ const literal = (fact: FactSpec, raw: Extract<RawCondition, { readonly kind: "co
   if (fact.optional && n % 4 === 0) return null
   if (fact.name === "time.weekday") return pick(weekdays, n)
   if (fact.name === "time.hour") return n % 24
+  if (fact.name === "answer.stop") return pick(stops, n)
   return fact.type === "string" ? raw.text : fact.type === "number" ? raw.number : raw.flag
 }
 
@@ -295,6 +318,8 @@ type RawStrategy =
   | { readonly kind: "pool"; readonly n: number }
   | { readonly kind: "retry"; readonly n: number; readonly on: ReadonlyArray<FailureClass>; readonly of: RawStrategy }
   | { readonly kind: "hedge"; readonly n: number; readonly of: RawStrategy; readonly with: RawStrategy }
+  | { readonly kind: "shadow"; readonly n: number; readonly of: RawStrategy; readonly copy: RawStrategy }
+  | { readonly kind: "escalate"; readonly of: RawStrategy; readonly if: RawCondition; readonly to: RawStrategy }
 
 /** Every class that `on` may name. */
 export const failures: ReadonlyArray<FailureClass> = [
@@ -354,7 +379,12 @@ const rawStrategy = (maxDepth: number) =>
       },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant("pool" as const), n: nat }) },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant("retry" as const), n: nat, on: rawOn, of: tie("strategy") }) },
-      { weight: 3, arbitrary: fc.record({ kind: fc.constant("hedge" as const), n: nat, of: tie("strategy"), with: tie("strategy") }) }
+      { weight: 3, arbitrary: fc.record({ kind: fc.constant("hedge" as const), n: nat, of: tie("strategy"), with: tie("strategy") }) },
+      { weight: 1, arbitrary: fc.record({ kind: fc.constant("shadow" as const), n: nat, of: tie("strategy"), copy: tie("strategy") }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({ kind: fc.constant("escalate" as const), of: tie("strategy"), if: rawCondition, to: tie("strategy") })
+      }
     )
   })).strategy
 
@@ -386,6 +416,9 @@ const certain = (strategy: StrategyEncoded): ReadonlyArray<string> => {
       return certain(strategy.arms[0].to).filter((target) => strategy.arms.every((arm) => certain(arm.to).includes(target)))
     case "Hedge":
       return [...certain(strategy.of), ...certain(strategy.with)]
+    case "Escalate":
+      return [...certain(strategy.of), ...certain(strategy.to)]
+    case "Shadow":
     case "Retry":
       return certain(strategy.of)
     case "Spread":
@@ -460,6 +493,20 @@ const buildStrategy = (raw: RawStrategy, names: Names, failed: ReadonlyArray<str
       const of = buildStrategy(raw.of, names, failed)
       return { _tag: "Hedge", of, after: pick(waits, raw.n), with: buildStrategy(raw.with, names, failed) }
     }
+    case "shadow":
+      return {
+        _tag: "Shadow",
+        of: buildStrategy(raw.of, names, failed),
+        copy: buildStrategy(raw.copy, names, []),
+        sample: pick([1, 10, 50, 100], raw.n)
+      }
+    case "escalate": {
+      const of = buildStrategy(raw.of, names, failed)
+      // Nothing after a deny is ever tried, and the checker says so.
+      if (isDeny(of)) return of
+      const json = buildCondition(raw.if, answerFacts, true, names.loose)
+      return { _tag: "Escalate", of, if: json, to: buildStrategy(raw.to, names, [...failed, ...certain(of)]) }
+    }
     case "asked":
       return { _tag: "Asked" }
     case "deny":
@@ -510,10 +557,12 @@ const buildStrategy = (raw: RawStrategy, names: Names, failed: ReadonlyArray<str
 
 const providerPool = {
   openai: { dialect: "openai", key: { env: "OPENAI_API_KEY" } },
-  second: { dialect: "openai", key: { env: "OPENAI_API_KEY_2" }, region: "us" },
+  // The first of its keys is also that of another provider.
+  second: { dialect: "openai", keys: [{ env: "OPENAI_API_KEY" }, { key: { env: "OPENAI_API_KEY_2" }, weight: 3 }], region: "us" },
   claude: { dialect: "anthropic", key: { env: "ANTHROPIC_API_KEY" }, region: "eu" },
   router: { dialect: "openrouter", open: true },
-  here: { dialect: "openai", baseUrl: "http://127.0.0.1:8081/v1/" }
+  here: { dialect: "openai", baseUrl: "http://127.0.0.1:8081/v1/" },
+  many: { dialect: "openai", baseUrl: "http://127.0.0.1:8082/v1/", keys: [{ env: "A" }, { env: "B" }, { env: "C" }] }
 } as const
 const providerNames = Object.keys(providerPool) as ReadonlyArray<keyof typeof providerPool>
 const models = [
@@ -606,10 +655,13 @@ const needed = (strategy: StrategyEncoded, n: number, pools: Pools = {}): Readon
       return one(strategy.arms.map((arm) => arm.to))
     case "When":
       return [...needed(strategy.then, n, pools), ...needed(strategy.otherwise, n, pools)]
+    case "Shadow":
     case "Retry":
       return needed(strategy.of, n, pools)
     case "Hedge":
       return one([strategy.of, strategy.with])
+    case "Escalate":
+      return one([strategy.of, strategy.to])
     case "Spread":
       return one(strategy.of)
     case "Within":
@@ -943,6 +995,10 @@ const conditionsIn = (strategy: StrategyEncoded): ReadonlyArray<unknown> => {
       return strategy.arms.flatMap((arm) => conditionsIn(arm.to))
     case "When":
       return [strategy.if, ...conditionsIn(strategy.then), ...conditionsIn(strategy.otherwise)]
+    case "Escalate":
+      return [...conditionsIn(strategy.of), ...conditionsIn(strategy.to)]
+    case "Shadow":
+      return [...conditionsIn(strategy.of), ...conditionsIn(strategy.copy)]
     case "Within":
     case "Retry":
       return conditionsIn(strategy.of)
@@ -1072,6 +1128,7 @@ const rawPlay = fc.record({
   first: nat,
   more: nat,
   detail: nat,
+  answer: nat,
   usage: fc.option(fc.record({ input: nat, cached: nat, written: nat, long: nat, output: nat }), { freq: 4 })
 })
 
@@ -1085,13 +1142,25 @@ const usageOf = ({ cached, input, long, output, written }: Record<"cached" | "in
   reasoningTokens: 0
 })
 
+/** What an answer is like, by a number. */
+const answerFrom = (n: number): FactValues => ({
+  "answer.stop": pick(stops, n),
+  "answer.outputTokens": n % 4 === 0 ? null : pick(numbers, n >> 2),
+  "answer.characters": pick([0, 1, 2, 100, 2_000], n >> 3),
+  "answer.toolCalls": n % 3,
+  "answer.refused": (n & 32) === 0,
+  "answer.isJson": (n & 64) === 0
+})
+
 /** What one attempt meets; mostly failures, because one success ends a call. */
-export const play: fc.Arbitrary<Play> = rawPlay.map(({ committed, detail, failure, first, more, usage }): Play => {
+export const play: fc.Arbitrary<Play> = rawPlay.map(({ answer, committed, detail, failure, first, more, usage }): Play => {
   const begins = pick(times, first)
   const ends = begins + pick(times, more)
-  const said = usage === null ? {} : { usage: usageOf(usage) }
-  if (failure === undefined) return { failure, commitsAfter: begins, endsAfter: ends, ...said }
-  const some = detail % 2 === 0 ? said : {}
+  // Mostly what is left of a limit is enough.
+  const pause = answer % 9 === 0 ? { pauseMillis: pick([1, 1_000, 30_000, 1_000_000], answer) } : {}
+  const said = { ...(usage === null ? {} : { usage: usageOf(usage) }), ...pause }
+  if (failure === undefined) return { failure, commitsAfter: begins, endsAfter: ends, ...said, answer: answerFrom(answer) }
+  const some = detail % 2 === 0 ? said : pause
   // Only some failures come in the middle of an answer.
   if (committed % 5 === 0) {
     const cut = pick(["stream-cut", "timeout", "malformed", "cancelled"] as const, committed)
@@ -1105,6 +1174,7 @@ export const play: fc.Arbitrary<Play> = rawPlay.map(({ committed, detail, failur
     ...(more % 3 === 0 ? { unbilled: true } : {}),
     ...(detail % 3 === 0 ? { retryAfterMillis: pick([0, 1, 999, 1_000, 1_001, 30_000], detail) } : {}),
     ...(detail % 4 === 0 ? { status: pick([400, 413, 422, 429, 500, 503], detail) } : {}),
+    ...((failure === "auth" && detail % 3 > 0) || (failure === "quota-exhausted" && detail % 2 === 0) ? { endsCredential: true } : {}),
     ...(detail % 8 === 0 ? { code: pick(["invalid_value", "too_long"], detail >> 3) } : {})
   }
 })

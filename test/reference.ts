@@ -6,26 +6,28 @@
  * registry of providers is read, because it is data. Nothing here is fast.
  */
 import jsonLogic from "json-logic-js"
-import type { FailureClass } from "../src/Failure.ts"
 import type { Arm, Overrides, Policy, Strategy } from "../src/Policy.ts"
 import type { PriceSource } from "../src/Price.ts"
 import { type Provider, providers } from "../src/Providers.ts"
 import type { World } from "./reference/carry.ts"
+import type { Breakers } from "./reference/health.ts"
 import { budgetFacts, callerOf } from "./reference/money.ts"
 import { type RuledOut, ruledOut } from "./reference/rules.ts"
 
 export {
+  answerOf,
   attemptUnder,
   type Carried,
   carryOut,
+  type Course,
   type Ended,
   type Play,
   type Refused,
   type Told,
   type Tried,
-  Watch,
   type World
 } from "./reference/carry.ts"
+export { Breakers, Watch } from "./reference/health.ts"
 export { Accounts, callerOf, pursesOf, type Usage } from "./reference/money.ts"
 
 // Facts and conditions
@@ -105,6 +107,17 @@ export const armOf = (split: Extract<Strategy, { readonly _tag: "Split" }>, fact
 
 // Names
 
+/** A credential with which a deployment can be reached. */
+export interface Account {
+  /** The variable that holds it; undefined where there is none. */
+  readonly name: string | undefined
+  readonly weight: number
+  /** What two targets share when they are one deployment under one credential. */
+  readonly identity: string
+  /** The credential at its provider, whatever it is used for. */
+  readonly credential: string
+}
+
 /** A deployment as a call reaches it. `identity` is what two targets share when they are one deployment. */
 export interface Deployment {
   readonly name: string
@@ -114,6 +127,7 @@ export interface Deployment {
   readonly deployment: string
   readonly region: string | null
   readonly set: Overrides | undefined
+  readonly accounts: ReadonlyArray<Account>
   readonly identity: string
 }
 
@@ -123,13 +137,22 @@ const deployed = (
   spec: { readonly provider: string; readonly model: string; readonly deployment?: string; readonly region?: string },
   set?: Overrides
 ): Deployment => {
-  const { baseUrl, dialect, key, ...provider } = policy.providers[spec.provider]!
+  const { baseUrl, dialect, key, keys, ...provider } = policy.providers[spec.provider]!
   const registered: Provider = providers[dialect]
   const region = set?.region ?? spec.region ?? provider.region ?? null
   const asked = set?.deployment ?? spec.deployment ?? spec.model
   const address = (baseUrl ?? registered.baseUrl ?? "").replaceAll("{region}", region ?? "").replace(/\/+$/, "")
-  const identity = JSON.stringify([dialect, address, key?.env ?? null, asked, region])
-  return { name, provider: spec.provider, model: spec.model, deployment: asked, region, set, identity }
+  const accounts = (keys ?? [{ key, weight: 1 }]).map(({ key, weight }): Account => {
+    const name = key?.env
+    return {
+      name,
+      weight,
+      identity: JSON.stringify([dialect, address, name ?? null, asked, region]),
+      credential: JSON.stringify([dialect, address, name ?? null])
+    }
+  })
+  const identity = accounts.map((account) => account.identity).join(" ")
+  return { name, provider: spec.provider, model: spec.model, deployment: asked, region, set, accounts, identity }
 }
 
 /** A declared target, with what is set for it. */
@@ -181,7 +204,7 @@ export interface Decided {
 }
 
 /** Everything that facts settle, in the author's order. */
-const settled = (policy: Policy, strategy: Strategy, facts: FactValues, prices: PriceSource): ReadonlyArray<string> => {
+const settled = (policy: Policy, { name, to }: Policy["routes"][0], facts: FactValues, prices: PriceSource): ReadonlyArray<string> => {
   const go = (strategy: Strategy): ReadonlyArray<string> => {
     switch (strategy._tag) {
       case "Send": {
@@ -201,6 +224,13 @@ const settled = (policy: Policy, strategy: Strategy, facts: FactValues, prices: 
         return go(strategy.of)
       case "Hedge":
         return [...go(strategy.of), ...go(strategy.with)]
+      case "Escalate":
+        return [...go(strategy.of), ...go(strategy.to)]
+      case "Shadow":
+        // Of every hundred calls so many are copied; which, is a matter of the call alone.
+        return bucket(`shadow ${name}`, String(facts["request.id"]), 100) < strategy.sample
+          ? ["shadow", ...go(strategy.of), ...go(strategy.copy)]
+          : go(strategy.of)
       case "Split": {
         const arm = armOf(strategy, facts)
         return [`split.${arm.name}`, ...go(arm.to)]
@@ -209,7 +239,7 @@ const settled = (policy: Policy, strategy: Strategy, facts: FactValues, prices: 
         return holds(strategy.if, facts) ? ["when.then", ...go(strategy.then)] : ["when.otherwise", ...go(strategy.otherwise)]
     }
   }
-  return go(strategy)
+  return go(to)
 }
 
 /** What the caller's model comes to, and what keeps it out. */
@@ -228,65 +258,11 @@ export const decide = (policy: Policy, facts: FactValues, prices: PriceSource): 
   try {
     do route++
     while (policy.routes[route]!.when !== undefined && !holds(policy.routes[route]!.when, facts))
-    const { name, to } = policy.routes[route]!
-    const summary = [name, ...settled(policy, to, facts, prices)].join("/")
-    return { route, summary, threw: false, asked: asks(to) ? askedBy(policy, facts, prices) : undefined }
+    const chosen = policy.routes[route]!
+    const summary = [chosen.name, ...settled(policy, chosen, facts, prices)].join("/")
+    return { route, summary, threw: false, asked: asks(chosen.to) ? askedBy(policy, facts, prices) : undefined }
   } catch {
     return { route, summary: `${policy.routes[route]!.name}/condition-failed`, threw: true, asked: undefined }
-  }
-}
-
-// Breakers
-
-/** Failures that are the request's and say nothing of the deployment. */
-const neutral: ReadonlySet<FailureClass> = new Set<FailureClass>(["context-length", "content-filter", "bad-request", "cancelled"])
-
-/**
- * Circuit breakers by deployment. Five consecutive failures open one for ten seconds, doubled at each failed probe up to five minutes; then one call is
- * the probe; a success closes it.
- */
-export class Breakers {
-  readonly #failures = 5
-  readonly #coolDown = 10_000
-  readonly #maxCoolDown = 300_000
-  readonly #states = new Map<
-    string,
-    | { readonly _tag: "Closed"; readonly failures: number }
-    | { readonly _tag: "Open"; readonly until: number; readonly coolDown: number }
-    | { readonly _tag: "HalfOpen"; readonly coolDown: number }
-  >()
-
-  admits(identity: string, now: number): boolean {
-    const state = this.#states.get(identity)
-    if (state === undefined || state._tag === "Closed") return true
-    if (state._tag === "HalfOpen" || now < state.until) return false
-    this.#states.set(identity, { _tag: "HalfOpen", coolDown: state.coolDown })
-    return true
-  }
-
-  /** Whether a call would be let through; asking takes nobody's place. */
-  stands(identity: string, now: number): boolean {
-    const state = this.#states.get(identity)
-    return state === undefined || state._tag === "Closed" || (state._tag === "Open" && now >= state.until)
-  }
-
-  report(identity: string, failure: FailureClass | undefined, now: number): void {
-    const state = this.#states.get(identity) ?? { _tag: "Closed", failures: 0 }
-    if (failure === undefined) {
-      this.#states.delete(identity)
-    } else if (neutral.has(failure)) {
-      // The probe has told nothing: the next call is the probe.
-      if (state._tag === "HalfOpen") this.#states.set(identity, { _tag: "Open", until: now, coolDown: state.coolDown })
-    } else if (state._tag === "Closed") {
-      const failures = state.failures + 1
-      this.#states.set(
-        identity,
-        failures < this.#failures ? { _tag: "Closed", failures } : { _tag: "Open", until: now + this.#coolDown, coolDown: this.#coolDown }
-      )
-    } else if (state._tag === "HalfOpen" || now >= state.until) {
-      const coolDown = Math.min(this.#maxCoolDown, state.coolDown * 2)
-      this.#states.set(identity, { _tag: "Open", until: now + coolDown, coolDown })
-    }
   }
 }
 
@@ -308,6 +284,10 @@ export const zonedTime = (zone: string, time: number): FactValues => {
   return { "time.hour": hour, "time.weekday": day }
 }
 
+/** Whether a deployment may be tried under a credential: neither the deployment under it nor the credential itself is kept out. */
+export const mayTry = (breakers: Breakers, { credential, identity }: Account, now: number): boolean =>
+  breakers.shut(identity, now) === undefined && breakers.shut(credential, now) === undefined
+
 /** The facts that a call is decided by: those of the request, and the time, budgets and deployments as they stand when it begins. */
 export const factsNow = (
   policy: Policy,
@@ -318,7 +298,7 @@ export const factsNow = (
   ...zonedTime(policy.zone, time),
   ...Object.fromEntries(
     Object.keys(policy.targets).flatMap((name): ReadonlyArray<readonly [string, Value]> => [
-      [`health.${name}.up`, breakers.stands(declared(policy, name).identity, now)],
+      [`health.${name}.up`, declared(policy, name).accounts.some((account) => mayTry(breakers, account, now))],
       [`health.${name}.latencyMillis`, watch.latency(declared(policy, name).identity, now, 0)]
     ])
   ),

@@ -2,14 +2,14 @@
  * The pipeline over a world that is written down beforehand: attempts come out as a script says, time moves only when an attempt takes some, and
  * what the caller sees and what is recorded are kept.
  */
-import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Logger, Scheduler, Scope } from "effect"
-import { Attempt, type Outcome } from "../src/Attempt.ts"
+import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Logger, Metric, Scheduler, Scope } from "effect"
+import { type AnswerFacts, Attempt, type Outcome } from "../src/Attempt.ts"
 import type { Ask } from "../src/Ask.ts"
 import { type Api, decisionHeaders, type Incoming } from "../src/Call.ts"
 import { type Compiled, compile } from "../src/Compile.ts"
 import { summary } from "../src/Decision.ts"
 import type { CallerDialect } from "../src/Dialect.ts"
-import type { Failure } from "../src/Failure.ts"
+import type { Failure, FailureClass } from "../src/Failure.ts"
 import { Health } from "../src/Health.ts"
 import { type Caller, callersOf, Keys, local } from "../src/Keys.ts"
 import { type Binding, Ledger } from "../src/Ledger.ts"
@@ -18,7 +18,8 @@ import { decode, type Policy, type PolicyEncoded, type StrategyEncoded } from ".
 import type { PriceSource } from "../src/Price.ts"
 import { type CallRecord, Recorder } from "../src/Recorder.ts"
 import type { Reply } from "../src/Reply.ts"
-import { attemptUnder, type Carried, type FactValues, type Play } from "./reference.ts"
+import { Slots } from "../src/Slots.ts"
+import { attemptUnder, type Carried, type Course, type FactValues, type Play } from "./reference.ts"
 
 /** A policy that is known to decode. */
 export const decoded = (encoded: PolicyEncoded): Policy => {
@@ -65,6 +66,10 @@ export class ManualClock implements Clock.Clock {
   epoch = 0
   /** In the order in which they were set. */
   readonly #alarms = new Set<Alarm>()
+  /** How many things there are to do. */
+  get pending(): number {
+    return this.#alarms.size
+  }
   currentTimeMillisUnsafe(): number {
     return this.epoch + this.millis
   }
@@ -223,6 +228,7 @@ const namesOf = Context.get(Effect.runSync(Effect.scoped(Layer.build(Keys.layerN
 
 export interface Sent {
   readonly target: string
+  readonly credential: string | undefined
   readonly commitBy: number
   readonly startedAt: number
 }
@@ -231,6 +237,8 @@ export interface Sent {
 export interface Seen {
   readonly sent: ReadonlyArray<Sent>
   readonly records: ReadonlyArray<CallRecord>
+  /** What shadows have made of it: the record of each copy, and what it has sent. */
+  readonly copies: ReadonlyArray<{ readonly record: CallRecord; readonly sent: ReadonlyArray<Sent> }>
   readonly told: Told
   readonly endedAt: number
 }
@@ -241,22 +249,37 @@ export interface Surroundings {
   readonly health: Health["Service"]
   readonly ledger: Ledger["Service"]
   readonly link: (compiled: Compiled) => Pipeline
-  /** Runs one call to its end, or until its caller goes away after so many milliseconds. */
+  /** How much is under way: fibres that have begun and not ended, alarms that are set, attempts that hold a connection. */
+  readonly open: () => { readonly fibres: number; readonly alarms: number; readonly connections: number }
+  /**
+   * Runs one call to its end, or until its caller goes away after so many milliseconds, and its copies to theirs. `play` says what the n-th attempt meets, of the call and of each
+   * copy.
+   */
   readonly call: (pipeline: Pipeline, facts: FactValues, play: (n: number) => Play, goneAfter?: number) => Seen
 }
 
-const scriptedFailure = (play: Play, expired: boolean): Failure | undefined =>
-  expired
-    ? { class: "timeout", message: "nothing was committed before the deadline" }
-    : play.failure === undefined
-      ? undefined
-      : {
-          class: play.failure,
-          message: "as written",
-          ...(play.status === undefined ? {} : { status: play.status }),
-          ...(play.code === undefined ? {} : { code: play.code }),
-          ...(play.retryAfterMillis === undefined ? {} : { retryAfterMillis: play.retryAfterMillis })
-        }
+const scriptedFailure = (play: Play, failure: FailureClass | undefined, expired: boolean): Failure | undefined => {
+  if (expired) return { class: "timeout", message: "nothing was committed before the deadline" }
+  if (failure === undefined) return undefined
+  return {
+    class: failure,
+    message: "as written",
+    ...(play.status === undefined ? {} : { status: play.status }),
+    ...(play.code === undefined ? {} : { code: play.code }),
+    ...(play.retryAfterMillis === undefined ? {} : { retryAfterMillis: play.retryAfterMillis }),
+    ...(play.endsCredential === true ? { endsCredential: true } : {})
+  }
+}
+
+/** An answer as the engine's own conditions read it. */
+const answerFacts = (answer: FactValues): AnswerFacts => ({
+  stop: answer["answer.stop"] as AnswerFacts["stop"],
+  outputTokens: answer["answer.outputTokens"] as number | null,
+  characters: answer["answer.characters"] as number,
+  toolCalls: answer["answer.toolCalls"] as number,
+  refused: answer["answer.refused"] as boolean,
+  isJson: answer["answer.isJson"] as boolean
+})
 
 export const surroundings = (): Surroundings => {
   const clock = new ManualClock()
@@ -267,51 +290,66 @@ export const surroundings = (): Surroundings => {
     shouldYield: () => false,
     makeDispatcher: () => ({ scheduleTask: (task) => void tasks.push(task), flush: () => {} })
   }
+  let [fibres, connections] = [0, 0]
   const outside = Context.make(Clock.Clock, clock).pipe(
     Context.add(Scheduler.Scheduler, scheduler),
+    Context.add(Metric.FiberRuntimeMetrics, {
+      recordFiberStart: () => void fibres++,
+      recordFiberEnd: () => void fibres--
+    }),
     Context.add(Logger.CurrentLoggers, new Set())
   )
   let play: (n: number) => Play = unused
-  let sent: Array<Sent> = []
+  /** By the call or copy that they are made for. */
+  let sent = new Map<string, Array<Sent>>()
   let records: Array<CallRecord> = []
 
   const attempt = Layer.succeed(Attempt, {
-    run: (call, target, { claim, commitBy }) =>
+    run: (call, target, { accepts, claim, commitBy }, account) =>
       Effect.callback<Outcome>((resume) => {
         const startedAt = clock.millis
-        const written = play(sent.length)
-        sent.push({ target: target.name, commitBy, startedAt })
-        const { committed, endedAt, expired, failure } = attemptUnder(written, startedAt, commitBy)
-        const end = (failure: Failure | undefined): void =>
-          resume(
-            Effect.succeed({
-              failure,
-              committed,
-              status: committed ? 200 : written.status,
-              // Whoever gives an attempt up does not learn what it has cost.
-              usage: expired || written.usage === undefined ? undefined : written.usage,
-              firstTokenAt: committed && call.ask.stream ? startedAt + written.commitsAfter! : undefined,
-              losses: [],
-              unbilled: written.unbilled === true && !expired
-            })
-          )
-        const over = (): void => {
-          if (committed) call.incoming.reply.end(failure === undefined ? "answer" : "cut")
-          end(scriptedFailure(written, expired))
+        const own = sent.get(call.id) ?? []
+        sent.set(call.id, own)
+        const written = play(own.length)
+        own.push({ target: target.name, credential: account.name, commitBy, startedAt })
+        const suits = accepts === undefined ? undefined : (answer: FactValues) => accepts(answerFacts(answer))
+        const { committed, committedAt, endedAt, expired, failure } = attemptUnder(written, startedAt, commitBy, suits)
+        const isWhole = committed || failure === "escalated"
+        const outcome: Outcome = {
+          failure: scriptedFailure(written, failure, expired),
+          committed,
+          status: isWhole ? 200 : expired ? undefined : written.status,
+          // Whoever gives an attempt up does not learn what it has cost.
+          usage: expired ? undefined : written.usage,
+          firstTokenAt: isWhole && call.ask.stream ? startedAt + written.commitsAfter! : undefined,
+          losses: [],
+          unbilled: written.unbilled === true && !expired,
+          pauseMillis: expired ? undefined : written.pauseMillis
         }
-        let cancel = committed
-          ? clock.at(startedAt + written.commitsAfter!, () => {
-              if (claim?.() === false) throw new Error("one that has lost is stopped")
-              call.incoming.reply.begin(200, decisionHeaders(call, target))
-              cancel = clock.at(endedAt, over)
-            })
-          : clock.at(endedAt, over)
-        return Effect.sync(() => cancel())
+        connections++
+        const over = (): void => {
+          connections--
+          if (committed) call.incoming.reply.end(failure === undefined ? "answer" : "cut")
+          resume(Effect.succeed(outcome))
+        }
+        let cancel =
+          committedAt === undefined
+            ? clock.at(endedAt, over)
+            : clock.at(committedAt, () => {
+                if (claim?.() === false) throw new Error("one that has lost is stopped")
+                call.incoming.reply.begin(200, decisionHeaders(call, target))
+                cancel = clock.at(endedAt, over)
+              })
+        return Effect.sync(() => {
+          connections--
+          cancel()
+        })
       })
   })
   const layer = Layer.mergeAll(
     attempt,
     Health.layer(),
+    Slots.layer,
     Layer.succeed(Keys, keys.service),
     Ledger.layerMemory,
     Recorder.layerOf((record) => void records.push(record))
@@ -324,24 +362,37 @@ export const surroundings = (): Surroundings => {
     clock,
     health: Context.get(context, Health),
     ledger,
+    open: () => ({ fibres, alarms: clock.pending, connections }),
     link: (compiled) => Effect.runSync(make(compiled).pipe(Effect.provideContext(context), Effect.provideService(Clock.Clock, clock))),
     call: (pipeline, facts, script, goneAfter) => {
       keys.issue(facts["caller.key"] === undefined ? undefined : callerOf(facts))
       play = script
-      sent = []
+      sent = new Map()
       records = []
       const told = nobodyTold()
       const fiber = Effect.runForkWith(outside)(pipeline.run(incomingOf(facts, told)))
       const stay = goneAfter === undefined ? undefined : clock.at(clock.millis + goneAfter, () => fiber.interruptUnsafe())
-      do for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) task()
+      const run = (): void => {
+        for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) task()
+      }
+      do run()
       while (fiber.pollUnsafe() === undefined && clock.advance())
       const exit = fiber.pollUnsafe()
       if (exit === undefined) throw new Error("the call has not come to its end")
       if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause))
         throw new Error(`the pipeline has failed: ${Cause.pretty(exit.cause)}`)
+      const endedAt = clock.millis
       stay?.()
+      do run()
+      while (pipeline.copies() > 0 && clock.advance())
       if (clock.advance()) throw new Error("something is left to happen after the end of the call")
-      return { sent, records, told, endedAt: clock.millis }
+      const isOwn = ({ call }: CallRecord): boolean => call?.shadowOf === undefined
+      const copies = records
+        .filter((record) => !isOwn(record))
+        .map((record) => ({ record, sent: sent.get(record.id) ?? [] }))
+        .toSorted((a, b) => (a.record.id < b.record.id ? -1 : 1))
+      const own = records.filter(isOwn)
+      return { sent: sent.get(own[0]?.id ?? "") ?? [], records: own, copies, told, endedAt }
     }
   }
 }
@@ -364,61 +415,74 @@ export const balancesOf = (ledger: Ledger["Service"], bindings: ReadonlyArray<Bi
     return { budget: binding.budget, scope: binding.scope, reservedNanoDollars, spentNanoDollars }
   })
 
-/** What two accounts of a call must agree on: what was tried and refused in which order, and how it ended. */
-export const account = ({ endedAt, records, sent, told }: Seen) => {
-  if (records.length !== 1) throw new Error(`${records.length} records of one call`)
-  const { call, ending, error, served, status } = records[0]!
-  return {
-    summary: call === undefined ? undefined : summary(call.compiled, call.decision),
-    tried: call?.attempts.map(({ committed, estimated, failure, nanoDollars, probe, reservedNanoDollars, target }, i) => ({
-      target: target.name,
-      commitBy: sent[i]?.commitBy,
-      startedAt: sent[i]?.startedAt,
-      failure: failure?.class,
-      committed,
-      probe,
-      nanoDollars,
-      reservedNanoDollars,
-      estimated
-    })),
-    refused: call?.rejections.map(({ by, target }) => ({ target, by })),
-    refusals: call?.rejections.map((rejection) => spoken(rejection.error)),
-    ending,
-    status,
-    code: error?.code,
-    retryAfterMillis: error?.retryAfterMillis,
-    served: served?.name,
-    answered: told.heads.map((head) => head.status),
-    ends: told.ends,
-    begun: Number(told.heads[0]?.headers["x-turnout-attempts"]),
-    endedAt
-  }
-}
-
-/** The same of a call that the reference has carried out. */
-export const accountOf = (carried: Carried): ReturnType<typeof account> => ({
-  summary: carried.decided.summary,
-  tried: carried.tried.map(({ committed, commitBy, estimated, failure, nanoDollars, probe, reservedNanoDollars, startedAt, target }) => ({
-    target,
-    commitBy,
-    startedAt,
-    failure,
+/** What is agreed on of a call and of a copy alike. */
+const courseOf = ({ call, ending, error, served, status }: CallRecord, sent: ReadonlyArray<Sent>) => ({
+  tried: call?.attempts.map(({ account, committed, estimated, failure, nanoDollars, reservedNanoDollars, target, why }, i) => ({
+    target: target.name,
+    credential: account.name,
+    commitBy: sent[i]?.commitBy,
+    startedAt: sent[i]?.startedAt,
+    failure: failure?.class,
     committed,
-    probe,
+    why,
     nanoDollars,
     reservedNanoDollars,
     estimated
   })),
-  refused: carried.refused.map(({ by, target }) => ({ target, by })),
-  refusals: carried.refused.map(({ error }) => spoken(error)),
-  ending: carried.ending,
-  status: carried.status,
-  code: carried.error?.code,
-  retryAfterMillis: carried.error?.retryAfterMillis,
-  served: carried.served,
+  refused: call?.rejections.map(({ by, target }) => ({ target, by })),
+  refusals: call?.rejections.map((rejection) => spoken(rejection.error)),
+  ending,
+  status,
+  code: error?.code,
+  retryAfterMillis: error?.retryAfterMillis,
+  served: served?.name
+})
+
+/** What two accounts of a call must agree on: what was tried and refused in which order, how it ended, and the same of its copies. */
+export const account = ({ copies, endedAt, records, sent, told }: Seen) => {
+  if (records.length !== 1) throw new Error(`${records.length} records of one call`)
+  const { call } = records[0]!
+  return {
+    summary: call === undefined ? undefined : summary(call.compiled, call.decision),
+    ...courseOf(records[0]!, sent),
+    answered: told.heads.map((head) => head.status),
+    ends: told.ends,
+    begun: Number(told.heads[0]?.headers["x-turnout-attempts"]),
+    endedAt,
+    copies: copies.map(({ record, sent }) => ({ id: record.id, ...courseOf(record, sent) }))
+  }
+}
+
+const carriedCourse = (course: Course): ReturnType<typeof courseOf> => ({
+  tried: course.tried.map((one) => ({
+    target: one.target,
+    credential: one.credential,
+    commitBy: one.commitBy,
+    startedAt: one.startedAt,
+    failure: one.failure,
+    committed: one.committed,
+    why: one.why,
+    nanoDollars: one.nanoDollars,
+    reservedNanoDollars: one.reservedNanoDollars,
+    estimated: one.estimated
+  })),
+  refused: course.refused.map(({ by, target }) => ({ target, by })),
+  refusals: course.refused.map(({ error }) => spoken(error)),
+  ending: course.ending,
+  status: course.status,
+  code: course.error?.code,
+  retryAfterMillis: course.error?.retryAfterMillis,
+  served: course.served
+})
+
+/** The same of a call that the reference has carried out. */
+export const accountOf = (carried: Carried): ReturnType<typeof account> => ({
+  summary: carried.decided.summary,
+  ...carriedCourse(carried),
   // The caller gets exactly one head and one end, of an answer or of an error.
   answered: [carried.status],
   ends: 1,
   begun: carried.begun,
-  endedAt: carried.endedAt
+  endedAt: carried.endedAt,
+  copies: carried.copies.map((course) => ({ id: course.id, ...carriedCourse(course) }))
 })

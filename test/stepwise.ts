@@ -12,6 +12,7 @@ import { LedgerStore } from "../src/LedgerStore.ts"
 import { make } from "../src/Pipeline.ts"
 import type { PolicyEncoded } from "../src/Policy.ts"
 import { type CallRecord, Recorder } from "../src/Recorder.ts"
+import { Slots } from "../src/Slots.ts"
 import { compiled, incomingOf, ManualClock, nobodyTold } from "./scripted.ts"
 
 /** A clock whose sleepers never wake, unless they sleep for no time. */
@@ -66,6 +67,7 @@ export const stepped = (policy: PolicyEncoded, run: Attempt["Service"]["run"], d
       }
     }),
     Health.layer(),
+    Slots.layer,
     Keys.layerNames,
     Ledger.layer.pipe(Layer.provide(store)),
     Recorder.layerOf((record) => void records.push(record))

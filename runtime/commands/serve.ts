@@ -24,6 +24,8 @@ import { orSay, policyArgument, underOption } from "./shared.ts"
 
 const tell = (message: string): void => void process.stderr.write(`${message}\n`)
 
+const mebibyte = 1024 * 1024
+
 const plural = (n: number, word: string): string => `${n} ${word}${n === 1 ? "" : "s"}`
 
 const describe = (name: string, { routes, shortHash, targets }: Compiled): string =>
@@ -48,12 +50,6 @@ const curl = (url: string, { policy }: Compiled, model: string): string =>
     stream: true,
     messages: [{ role: "user", content: "Which way?" }]
   })}'`
-
-const warnOfMissingKeys = ({ policy }: Compiled): void => {
-  for (const [name, { key }] of Object.entries(policy.providers)) {
-    if (key !== undefined && !process.env[key.env]) tell(`warning: ${key.env} is not set, so every call to \`${name}\` will fail`)
-  }
-}
 
 /** Runs the mock servers that a policy names, and no others. One whose settings stay is left alone, and the old ones go on if a new one cannot start. */
 const mocks = Effect.gen(function* () {
@@ -201,7 +197,6 @@ const reloads = (
             })
           )
           refused = false
-          warnOfMissingKeys(next)
           tell(`reloaded ${describe(judged.file, next)}`)
         }).pipe(Effect.catch((error) => Effect.sync(() => tell(error.message))))
       ),
@@ -234,14 +229,36 @@ export const serve = Command.make(
       Flag.withDescription("the folder in which spend is kept, for policies with budgets (default .turnout)"),
       Flag.withDefault(".turnout")
     ),
+    maxCalls: Flag.Int("max-calls").pipe(
+      Flag.withDescription(`the most calls under way at once; more get 503 before their body is read (default ${defaults.maxCalls})`),
+      Flag.withDefault(defaults.maxCalls)
+    ),
+    maxConnections: Flag.Int("max-connections").pipe(
+      Flag.withDescription("the most open connections; more are closed as they come (default four times --max-calls)"),
+      Flag.optional
+    ),
     maxBody: Flag.Int("max-body").pipe(Flag.withDescription("the largest request body, in MiB (default 32)"), Flag.withDefault(32)),
+    maxBodies: Flag.Int("max-bodies").pipe(
+      Flag.withDescription(
+        `the most bytes of request bodies held at once, in MiB; more get 503 (default ${defaults.maxHeldBytes / mebibyte})`
+      ),
+      Flag.withDefault(defaults.maxHeldBytes / mebibyte)
+    ),
     drain: seconds("drain", "longest wait for calls under way when stopping", 30)
   },
-  ({ data, drain, host, maxBody, policy, port, under }) =>
+  ({ data, drain, host, maxBodies, maxBody, maxCalls, maxConnections, policy, port, under }) =>
     orSay(
       Effect.scoped(
         Effect.gen(function* () {
           collectAlone()
+          const most = Option.getOrElse(maxConnections, () => 4 * maxCalls)
+          for (const [flag, n, least] of [
+            ["--max-calls", maxCalls, 1],
+            ["--max-connections", most, maxCalls],
+            ["--max-body", maxBody, 1],
+            ["--max-bodies", maxBodies, maxBody]
+          ] as const)
+            if (n < least) return yield* new GatewayRefused({ why: `${flag} must be at least ${least}` })
           let serving = false
           yield* Effect.addFinalizer(() =>
             Effect.sync(() => {
@@ -262,12 +279,14 @@ export const serve = Command.make(
             data: resolve(data),
             lines: gather(process.stdout, tell),
             secretOf: (secret) => process.env[secret.env] || undefined,
-            maxBodyBytes: maxBody * 1024 * 1024,
+            maxBodyBytes: maxBody * mebibyte,
+            maxHeldBytes: maxBodies * mebibyte,
+            maxCalls,
+            maxConnections: most,
             drainMillis: drain * 1_000
           })
           serving = true
           yield* secondSignal
-          warnOfMissingKeys(first)
           const rest = files.length === 0 ? Effect.never : yield* reloads(found, gateway, setMocks)
           tell(
             `turnout  ${version}\npolicy   ${describe(name, first)}\nready    ${gateway.url}\n\n${curl(gateway.url, first, exampleModel(first))}\n`

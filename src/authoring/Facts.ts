@@ -1,8 +1,10 @@
 /**
- * The types of conditions: what a policy's author may ask of a call, and how. Only types; what the words emit is in `Words.ts`.
+ * The types of conditions: what a policy's author may ask of a call, and of an answer, and how. Only types; what the words emit is in `Words.ts`.
  *
+ * What is asked of an answer is known when the call has long been decided, so conditions of the two do not mix: the first part of `all` and `any` says which the others must be.
  * A fact that may be absent has no comparison: only `or(…)`, which makes it one that is always there, and `present()`.
  */
+import type { StopReason } from "../Conversation.ts"
 import type { Capability, ConditionJson } from "../Policy.ts"
 import type { Weekday } from "../ZonedClock.ts"
 import type { Names } from "./Names.ts"
@@ -13,9 +15,12 @@ declare const unit: unique symbol
 /** A list with at least one entry. */
 export type Some<A> = readonly [A, ...ReadonlyArray<A>]
 
-/** Something that holds of a call or does not. */
-export interface Condition {
-  readonly [condition]: true
+/** What can be asked about: a call before it is decided, and an answer that has come whole. */
+export type About = "call" | "answer"
+
+/** Something that holds of a call, or of an answer, or does not. */
+export interface Condition<A extends About = "call"> {
+  readonly [condition]: A
 }
 
 /** What a split assigns by: a fact that is always there. */
@@ -23,24 +28,27 @@ export interface Unit {
   readonly [unit]: string
 }
 
-/** A text that is always there. */
-export interface Text<V extends string = string> extends Unit {
-  is(value: V): Condition
-  oneOf(...values: Some<V>): Condition
+/** A text that is one of a few, and always there. */
+export interface Choice<V extends string, A extends About = "call"> {
+  is(value: V): Condition<A>
+  oneOf(...values: Some<V>): Condition<A>
 }
 
+/** A text that is always there. */
+export interface Text<V extends string = string> extends Unit, Choice<V> {}
+
 /** A number that is always there. */
-export interface Numeric {
-  is(value: number): Condition
-  gt(value: number): Condition
-  gte(value: number): Condition
-  lt(value: number): Condition
-  lte(value: number): Condition
+export interface Numeric<A extends About = "call"> {
+  is(value: number): Condition<A>
+  gt(value: number): Condition<A>
+  gte(value: number): Condition<A>
+  lt(value: number): Condition<A>
+  lte(value: number): Condition<A>
 }
 
 /** A fact that is itself a condition. */
-export interface Flag extends Condition {
-  is(value: boolean): Condition
+export interface Flag<A extends About = "call"> extends Condition<A> {
+  is(value: boolean): Condition<A>
 }
 
 /** A text that may be absent: no comparison before `.or(…)` says what absence means. */
@@ -107,6 +115,27 @@ export interface HealthFacts {
   readonly latencyMillis: NumberOrAbsent
 }
 
+/** A count of an answer that may be absent: no comparison before `.or(…)` says what absence means. */
+export interface CountOrAbsent {
+  present(): Condition<"answer">
+  or(value: number): Numeric<"answer">
+}
+
+/** An answer that has come whole, as `escalate` judges it. */
+export interface AnswerFacts {
+  /** Why it has ended. */
+  readonly stop: Choice<StopReason, "answer">
+  /** Absent where the provider does not count. */
+  readonly outputTokens: CountOrAbsent
+  /** Of its text, without reasoning and tool calls. */
+  readonly characters: Numeric<"answer">
+  readonly toolCalls: Numeric<"answer">
+  /** Whether the model, or a filter of its provider, would not answer. */
+  readonly refused: Flag<"answer">
+  /** Whether its text is JSON and nothing else. */
+  readonly isJson: Flag<"answer">
+}
+
 /** A rule in JsonLogic: an operator and its operands. */
 export interface JsonLogic {
   readonly [operator: string]: ConditionJson
@@ -119,9 +148,9 @@ export interface ConditionWords<N extends Names> {
   readonly time: TimeFacts
   budget(name: N["budgets"]): BudgetFacts
   health(target: N["targets"]): HealthFacts
-  all(...of: Some<Condition>): Condition
-  any(...of: Some<Condition>): Condition
-  not(of: Condition): Condition
-  /** Any other JsonLogic over the same facts. It is evaluated as it stands, and nothing can be proved about it. */
+  all<A extends About>(of: Condition<A>, ...more: ReadonlyArray<Condition<NoInfer<A>>>): Condition<A>
+  any<A extends About>(of: Condition<A>, ...more: ReadonlyArray<Condition<NoInfer<A>>>): Condition<A>
+  not<A extends About>(of: Condition<A>): Condition<A>
+  /** Any other JsonLogic over the facts of a call. It is evaluated as it stands, and nothing can be proved about it. */
   opaque(rule: JsonLogic): Condition
 }

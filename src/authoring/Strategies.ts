@@ -6,7 +6,7 @@
  */
 import type { FailureClass } from "../Failure.ts"
 import type { Duration, Effort, SpreadBy } from "../Policy.ts"
-import type { Condition, ConditionWords, Unit } from "./Facts.ts"
+import type { AnswerFacts, Condition, ConditionWords, Unit } from "./Facts.ts"
 import type { Names } from "./Names.ts"
 
 declare const reaches: unique symbol
@@ -64,6 +64,18 @@ export interface HedgeOptions<T extends string> {
   readonly with: Strategy<T>
 }
 
+/** What `shadow` copies calls to, and how many of a hundred. */
+export interface ShadowOptions<T extends string> {
+  readonly copy: Strategy<T>
+  readonly sample: number
+}
+
+/** When an answer is not good enough for `escalate`, and what answers then. */
+export interface EscalateOptions<T extends string> {
+  readonly if: Condition<"answer">
+  readonly to: Strategy<T>
+}
+
 /** What a split hashes: the unit, and a salt that keeps experiments apart. */
 export interface SplitOptions {
   readonly by: Unit
@@ -82,10 +94,14 @@ export type Arms<T extends string> = { readonly [K in T]?: number } | ReadonlyAr
 
 /** The words that routes are written with, knowing the names of one policy. */
 export interface Words<N extends Names> extends ConditionWords<N> {
+  /** What the `if` of `escalate` asks about. */
+  readonly answer: AnswerFacts
   /** The target that the caller's model names. */
   asked(): Built<N["targets"]>
   /** Answers with an error. */
   deny(status: number, code: string, message: string): Built<N["targets"]>
+  /** Holds an answer back until it is whole, and hands it on unless the condition holds of it: then another strategy answers. */
+  escalate(of: Strategy<N["targets"]>, options: EscalateOptions<N["targets"]>): Built<N["targets"]>
   /** Tries one strategy after the other, until one answers; `{ on: [ … ] }` at the end says after which failures. */
   first(of: Strategy<N["targets"]>, ...more: ReadonlyArray<Strategy<N["targets"]> | FirstOptions>): Built<N["targets"]>
   /** Starts a second strategy where the first has not begun to answer in time; whichever begins first answers. */
@@ -96,6 +112,8 @@ export interface Words<N extends Names> extends ConditionWords<N> {
   retry(options: RetryOptions, of: Strategy<N["targets"]>): Built<N["targets"]>
   /** One target, by itself (as its name alone) or with what is set for it. */
   send(target: N["targets"], set?: Overrides): Sent<N["targets"]>
+  /** Copies some of the calls to another strategy, whose answers are recorded and thrown away; nobody waits for them. */
+  shadow(of: Strategy<N["targets"]>, options: ShadowOptions<N["targets"]>): Built<N["targets"]>
   /** One arm for each unit, always the same one. */
   split(options: SplitOptions, arms: Arms<N["targets"]>): Built<N["targets"]>
   /** One of these targets, whichever is best by this measure at the moment. */

@@ -46,12 +46,24 @@ export interface GoogleAuth {
   readonly credentials?: Secret
 }
 
+/** One of several keys of a provider. */
+export type ProviderKey = Secret | { readonly key: Secret; readonly weight?: number }
+
+/** How many attempts a target is given at once, how many more may wait for a place (none unless said), and how long (a second unless said). */
+export interface Capacity {
+  readonly inFlight: number
+  readonly queued?: number
+  readonly wait?: Duration
+}
+
 /** Where models are served. `O` is `true` for a provider whose models callers may name as `provider/model`. */
 export interface Provider<O = boolean> {
   readonly dialect: ProviderKind
   /** Where it answers, with `{region}` and `{project}` where these are parts of it. */
   readonly baseUrl?: string
   readonly key?: Secret
+  /** Several keys, each alone or with a weight (1 unless said): calls are shared out, and what one is refused another is asked for. */
+  readonly keys?: readonly [ProviderKey, ...ReadonlyArray<ProviderKey>]
   /** How tokens are got, for a provider that takes them instead of a key. */
   readonly auth?: Auth
   readonly region?: string
@@ -77,6 +89,8 @@ export interface Target<P extends string, X extends string = string> {
   readonly model: string
   /** The provider's name for what serves the model, where it has one of its own. */
   readonly deployment?: string
+  /** How much of it may be under way at once; no limit unless said. */
+  readonly capacity?: Capacity
   readonly region?: string
   /** What guards may speak of. */
   readonly tags?: ReadonlyArray<X>

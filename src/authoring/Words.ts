@@ -128,6 +128,15 @@ const words = {
   opaque: (rule: unknown) => ({ opaque: rule }),
   asked: () => ({ _tag: "Asked" }),
   deny: (status: number, code: string, message: string) => ({ _tag: "Deny", status, code, message }),
+  answer: {
+    stop: text("answer.stop"),
+    outputTokens: numberOrAbsent("answer.outputTokens"),
+    characters: numeric("answer.characters"),
+    toolCalls: numeric("answer.toolCalls"),
+    refused: flag("answer.refused"),
+    isJson: flag("answer.isJson")
+  },
+  escalate: (of: unknown, options: Strategies.EscalateOptions<string>) => ({ _tag: "Escalate", of, if: options.if, to: options.to }),
   first,
   hedge: (of: unknown, options: Strategies.HedgeOptions<string>) => ({ _tag: "Hedge", of, after: options.after, with: options.with }),
   pool: (name: string) => ({ _tag: "Pool", pool: name }),
@@ -137,6 +146,7 @@ const words = {
     backoff: first === undefined && longest === undefined ? undefined : { first, longest },
     of
   }),
+  shadow: (of: unknown, options: Strategies.ShadowOptions<string>) => ({ _tag: "Shadow", of, copy: options.copy, sample: options.sample }),
   send: (target: string, set?: Strategies.Overrides) => ({ _tag: "Send", target, set }),
   split: ({ by, salt }: Strategies.SplitOptions, arms: Strategies.Arms<string>) => ({ _tag: "Split", by, salt, arms: armsOf(arms) }),
   spread: (by: string, of: unknown) => ({ _tag: "Spread", by, of }),

@@ -13,7 +13,7 @@ import type { Send, Strategy } from "../Policy.ts"
 import type { Target } from "../Target.ts"
 import type { Seen } from "./Play.ts"
 
-export const kinds = ["route", "condition", "arm", "member", "fallback", "hedge", "retry", "guard"] as const
+export const kinds = ["route", "condition", "arm", "member", "fallback", "hedge", "escalation", "retry", "guard"] as const
 export type Kind = (typeof kinds)[number]
 
 /** Something that a case can reach. */
@@ -186,6 +186,18 @@ export class Watcher {
           const key = this.#point("hedge", [...path, "with"], "never started")
           notes.push((reached) => entered(other, reached) && this.#reach(key))
           return { plan: { ...plan, of: of.plan, with: other.plan }, leaves: [...of.leaves, ...other.leaves] }
+        }
+        case "Shadow": {
+          const of = go(plan.of, (strategy as Tagged<"Shadow">).of, [...path, "of"], open)
+          // What a copy comes to has a record of its own.
+          return { plan: { ...plan, of: of.plan }, leaves: of.leaves }
+        }
+        case "Escalate": {
+          const of = go(plan.of, (strategy as Tagged<"Escalate">).of, [...path, "of"], open)
+          const to = go(plan.to, (strategy as Tagged<"Escalate">).to, [...path, "to"], open)
+          const key = this.#point("escalation", [...path, "to"], "never taken")
+          notes.push((reached) => entered(to, reached) && this.#reach(key))
+          return { plan: { ...plan, of: of.plan, to: to.plan }, leaves: [...of.leaves, ...to.leaves] }
         }
         case "Within": {
           const of = go(plan.of, (strategy as Tagged<"Within">).of, [...path, "of"], open)

@@ -6,7 +6,9 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { stopReasons } from "../AnswerFacts.ts"
 import type { Compiled, Plan } from "../Compile.ts"
+import type { StopReason } from "../Conversation.ts"
 import { type Path, shown } from "../Finding.ts"
 import { FailureClass } from "../Failure.ts"
 import { Duration, type Duration as DurationText } from "../Policy.ts"
@@ -21,6 +23,18 @@ export type Ending =
   | "served"
   | { readonly class: FailureClass; readonly committed?: boolean; readonly retryAfter?: DurationText }
 
+/** What the answers of a target are like, for `escalate`. What is not stated is as of a short text that has ended by itself. */
+export interface AnswersLike {
+  readonly stop?: StopReason
+  readonly outputTokens?: number
+  /** Four for each token unless said. */
+  readonly characters?: number
+  readonly toolCalls?: number
+  readonly refused?: boolean
+  /** As the request asks unless said. */
+  readonly isJson?: boolean
+}
+
 /** What keeps a candidate from being tried. */
 export const RejectedBy = Schema.Literals([
   "breaker",
@@ -33,6 +47,7 @@ export const RejectedBy = Schema.Literals([
   "capability",
   "unknown-model",
   "ambiguous-model",
+  "busy",
   "translation"
 ])
 export type RejectedBy = typeof RejectedBy.Type
@@ -64,6 +79,8 @@ export interface Case {
   readonly fails?: Readonly<Record<string, Ending | ReadonlyArray<Ending>>>
   /** How long a target takes to its first content or its failure; no time where it is not named. */
   readonly takes?: Readonly<Record<string, DurationText>>
+  /** What a target answers, where it does. */
+  readonly answers?: Readonly<Record<string, AnswersLike>>
   readonly expect: Expectation
 }
 
@@ -87,10 +104,11 @@ export interface Matrix {
   }
   readonly fails?: Each<NonNullable<Case["fails"]>>
   readonly takes?: Case["takes"]
+  readonly answers?: Case["answers"]
   readonly expect: Expectation
 }
 
-/** A place in a situation, what fails or takes how long, or what is expected. */
+/** A place in a situation, what fails, takes how long or is answered, or what is expected. */
 export type Column =
   | `request.${"model" | "id" | "api" | "stream" | "inputTokens" | "maxOutputTokens" | "messages" | "needs"}`
   | `request.${"metadata" | "headers"}.${string}`
@@ -101,6 +119,7 @@ export type Column =
   | `health.${string}.${"up" | "latencyMillis"}`
   | `fails.${string}`
   | `takes.${string}`
+  | `answers.${string}`
   | `expect.${"route" | "decision" | "arm" | "tried" | "served" | "status" | "code" | "rejected"}`
 
 type Cell = string | number | boolean | null | ReadonlyArray<unknown> | { readonly [name: string]: unknown }
@@ -112,6 +131,7 @@ export interface Table {
   readonly when?: Situation
   readonly fails?: Case["fails"]
   readonly takes?: Case["takes"]
+  readonly answers?: Case["answers"]
   readonly columns: ReadonlyArray<Column>
   /** As many cells as there are columns; `"-"` says nothing in its place. */
   readonly rows: ReadonlyArray<ReadonlyArray<Cell>>
@@ -140,6 +160,16 @@ const EndingSchema = Schema.Union([
   Schema.Struct({ class: FailureClass, committed: optional(Schema.Boolean), retryAfter: optional(Duration) })
 ])
 
+const amount = optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)))
+const AnswersSchema = Schema.Struct({
+  stop: optional(Schema.Literals(stopReasons)),
+  outputTokens: amount,
+  characters: amount,
+  toolCalls: amount,
+  refused: optional(Schema.Boolean),
+  isJson: optional(Schema.Boolean)
+})
+
 const ExpectationSchema = Schema.Struct({
   route: optional(Schema.String),
   decision: optional(Schema.String),
@@ -156,6 +186,7 @@ const CaseSchema = Schema.Struct({
   when: optional(Situation),
   fails: optional(Schema.Record(Schema.String, Schema.Union([EndingSchema, Schema.NonEmptyArray(EndingSchema)]))),
   takes: optional(Schema.Record(Schema.String, Duration)),
+  answers: optional(Schema.Record(Schema.String, AnswersSchema)),
   expect: ExpectationSchema
 })
 
@@ -165,7 +196,14 @@ const FileSchema = Schema.Struct({
   cases: optional(Schema.Array(Schema.Unknown)),
   matrices: optional(
     Schema.Array(
-      Schema.Struct({ name: Schema.NonEmptyString, when: raw, fails: optional(Schema.Unknown), takes: optional(raw), expect: raw })
+      Schema.Struct({
+        name: Schema.NonEmptyString,
+        when: raw,
+        fails: optional(Schema.Unknown),
+        takes: optional(raw),
+        answers: optional(raw),
+        expect: raw
+      })
     )
   ),
   tables: optional(
@@ -175,6 +213,7 @@ const FileSchema = Schema.Struct({
         when: optional(raw),
         fails: optional(raw),
         takes: optional(raw),
+        answers: optional(raw),
         columns: Schema.NonEmptyArray(Schema.String),
         rows: Schema.NonEmptyArray(Schema.Array(Schema.Unknown))
       })
@@ -210,6 +249,10 @@ const armsOf = (plan: Plan): ReadonlyArray<string> => {
       return [...armsOf(plan.then), ...armsOf(plan.otherwise)]
     case "Hedge":
       return [...armsOf(plan.of), ...armsOf(plan.with)]
+    case "Escalate":
+      return [...armsOf(plan.of), ...armsOf(plan.to)]
+    case "Shadow":
+      return [...armsOf(plan.of), ...armsOf(plan.copy)]
     case "Within":
     case "Retry":
       return armsOf(plan.of)
@@ -229,6 +272,7 @@ const unknownNames = (compiled: Compiled, one: Case, problem: (path: Path, messa
   }
   for (const name of Object.keys(one.fails ?? {})) target(["fails", name], name)
   for (const name of Object.keys(one.takes ?? {})) target(["takes", name], name)
+  for (const name of Object.keys(one.answers ?? {})) target(["answers", name], name)
   if (Object.keys(expect).length === 0) problem(["expect"], "it states nothing, so that nothing is tested")
   const routes = compiled.routes.map((route) => route.name)
   if (expect.route !== undefined && !routes.includes(expect.route)) problem(["expect", "route"], unknownName("route", expect.route, routes))

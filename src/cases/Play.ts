@@ -22,6 +22,7 @@ import * as Pipeline from "../Pipeline.ts"
 import { type CallRecord, Recorder } from "../Recorder.ts"
 import { silent } from "../Reply.ts"
 import type { Situated } from "../Situation.ts"
+import { Slots } from "../Slots.ts"
 import * as VirtualTime from "../VirtualTime.ts"
 import type { Case, RejectedBy } from "./Form.ts"
 import { scripted, type Sent } from "./Script.ts"
@@ -40,6 +41,8 @@ export interface Seen {
   readonly rejected: Readonly<Record<string, RejectedBy>>
   readonly record: CallRecord
   readonly sent: ReadonlyArray<Sent>
+  /** What became of the copies that shadows have made of it. */
+  readonly copies: ReadonlyArray<CallRecord>
 }
 
 /** A case could not be carried out; a defect of the program, never of the case. */
@@ -61,7 +64,7 @@ const healthAs = ({ down, latencies }: Situated) =>
       const clock = yield* Clock.Clock
       const now = Number(clock.monotonicTimeNanosUnsafe()) / 1e6
       for (const identity of down)
-        for (let i = 0; i < maxFailures && health.view(identity, now).up; i++) health.report(identity, "bad", now)
+        for (let i = 0; i < maxFailures && health.shut(identity, now) === undefined; i++) health.report(identity, "bad", now)
       for (const [identity, millis] of latencies) {
         const gauge = health.begin(identity)
         health.measure(gauge, millis, now)
@@ -96,6 +99,9 @@ const armsIn = (plan: Plan, slots: ReadonlyArray<number>): ReadonlyArray<string>
       return plan.of.flatMap((part) => armsIn(part, slots))
     case "Hedge":
       return [...armsIn(plan.of, slots), ...armsIn(plan.with, slots)]
+    case "Escalate":
+      return [...armsIn(plan.of, slots), ...armsIn(plan.to, slots)]
+    case "Shadow":
     case "Within":
     case "Retry":
       return armsIn(plan.of, slots)
@@ -112,7 +118,7 @@ const rejectionsOf = (call: Call | undefined): Seen["rejected"] => {
 }
 
 /** Carries one call out, to its record. */
-export const play = (compiled: Compiled, situated: Situated, script: Pick<Case, "fails" | "takes"> = {}): Seen => {
+export const play = (compiled: Compiled, situated: Situated, script: Pick<Case, "answers" | "fails" | "takes"> = {}): Seen => {
   let logged: string | undefined
   const logger = Logger.make<unknown, void>(({ cause, logLevel, message }) => {
     if (logLevel !== "Error" && logLevel !== "Fatal") return
@@ -122,28 +128,39 @@ export const play = (compiled: Compiled, situated: Situated, script: Pick<Case, 
   const time = VirtualTime.make(situated.time, Context.make(Logger.CurrentLoggers, new Set([logger])))
   const sent: Array<Sent> = []
   let record: CallRecord | undefined
+  const copies: Array<CallRecord> = []
+  let linked: Pipeline.Pipeline | undefined
   const services = Layer.mergeAll(
     scripted(script, (one) => void sent.push(one)),
     healthAs(situated),
     Ledger.layerMemory,
+    Slots.layer,
     Layer.succeed(Keys, { of: () => situated.find }),
-    Recorder.layerOf((written) => void (record = written))
+    Recorder.layerOf((written) => {
+      if (written.call?.shadowOf === undefined) record = written
+      else copies.push(written)
+    })
   )
   const fiber = time.fork(
     Effect.flatMap(Layer.buildWithScope(services, Scope.makeUnsafe()), (context) => {
       const ledger = Context.get(context, Ledger)
       return Effect.andThen(
         Effect.andThen(ledger.open, spend(ledger, situated)),
-        Effect.flatMap(Pipeline.make(compiled), (pipeline) => pipeline.run(situated.incoming(silent())))
+        Effect.flatMap(Pipeline.make(compiled), (pipeline) => {
+          linked = pipeline
+          return pipeline.run(situated.incoming(silent()))
+        })
       ).pipe(Effect.provideContext(context))
     })
   )
-  time.run({ steps: maxSteps, enough: () => record !== undefined || fiber.pollUnsafe() !== undefined })
+  const underway = (): boolean => linked !== undefined && linked.copies() > 0
+  time.run({ steps: maxSteps, enough: () => (record !== undefined || fiber.pollUnsafe() !== undefined) && !underway() })
   const exit = fiber.pollUnsafe()
   if (record === undefined) {
     const why = exit?._tag === "Failure" ? Cause.pretty(exit.cause) : "it waits for something that never comes"
     throw new CaseBroken(`the call has not ended: ${why}`)
   }
+  if (underway()) throw new CaseBroken("a copy of the call has not ended: it waits for something that never comes")
   if (logged !== undefined) throw new CaseBroken(logged)
   const { call, error, served, status } = record
   return {
@@ -156,14 +173,25 @@ export const play = (compiled: Compiled, situated: Situated, script: Pick<Case, 
     code: error?.code ?? null,
     rejected: rejectionsOf(call),
     record,
-    sent
+    sent,
+    copies
   }
 }
 
 const millis = (value: number): string => `${Math.round(value * 100) / 100} ms`
 
+/** What came of a copy, by the clock of its own. */
+const copyLines = ({ call, ending, error }: CallRecord): ReadonlyArray<string> => [
+  ...(call?.attempts ?? []).map(
+    ({ endedMillis, failure, startedMillis, target }) =>
+      `  ${target.name}: ${failure?.class ?? "served"}, from ${millis(startedMillis)} to ${millis(endedMillis)}`
+  ),
+  ...(call?.rejections ?? []).map(({ by, error: { message }, target }) => `  ${target}, not tried, by ${by}: ${message}`),
+  `  ${ending}${error === undefined ? "" : `, ${error.code}: ${error.message}`}`
+]
+
 /** The decision step by step, then what was tried and what was not, then how it ended. */
-export const trace = (compiled: Compiled, { body, notes, source }: Situated, { record, sent }: Seen): ReadonlyArray<string> => {
+export const trace = (compiled: Compiled, { body, notes, source }: Situated, { copies, record, sent }: Seen): ReadonlyArray<string> => {
   const explained = explain(compiled, source)
   const end = explained.indexOf("order of a call:")
   const { call, error } = record
@@ -175,7 +203,7 @@ export const trace = (compiled: Compiled, { body, notes, source }: Situated, { r
       attempted === undefined
         ? "given up"
         : `${attempted.failure?.class ?? "served"}${attempted.failure !== undefined && attempted.committed ? " after a part of the answer" : ""}`
-    return `  ${target.name}: ${outcome}, from ${millis(startedMillis)} to ${attempted === undefined ? "the end" : millis(attempted.endedMillis)}${attempted?.probe === true ? ", as a probe" : ""}`
+    return `  ${target.name}: ${outcome}, from ${millis(startedMillis)} to ${attempted === undefined ? "the end" : millis(attempted.endedMillis)}${attempted?.why === "probe" ? ", as a probe" : ""}`
   })
   return [
     ...notes.map((note) => `note: ${note}`),
@@ -187,6 +215,7 @@ export const trace = (compiled: Compiled, { body, notes, source }: Situated, { r
     ...(call === undefined || call.rejections.length === 0
       ? []
       : ["not tried:", ...call.rejections.map(({ by, error: { message }, target }) => `  ${target}, by ${by}: ${message}`)]),
-    `ended     ${record.ending}, ${record.status}${error === undefined ? "" : ` ${error.code}: ${error.message}`}`
+    `ended     ${record.ending}, ${record.status}${error === undefined ? "" : ` ${error.code}: ${error.message}`}`,
+    ...copies.flatMap((copy) => ["a copy, of which its caller sees nothing:", ...copyLines(copy)])
   ]
 }

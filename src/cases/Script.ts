@@ -1,5 +1,5 @@
 /**
- * Attempts that come out as a case says: each target fails in a class, or serves, after the time that it is said to take.
+ * Attempts that come out as a case says: each target fails in a class, or serves an answer like the one that is said, after the time that it is said to take.
  *
  * Beside this layer everything is as it is live. What an exchange would keep is kept here too: the deadline of the strategies around it, the limits of the route, and that
  * of the attempts of a hedge one alone answers. A wait takes virtual time.
@@ -7,12 +7,13 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Attempt, type Outcome } from "../Attempt.ts"
+import { isRefusal } from "../AnswerFacts.ts"
+import { type AnswerFacts, Attempt, type Outcome } from "../Attempt.ts"
 import type { Call } from "../Call.ts"
 import type { Failure, FailureClass } from "../Failure.ts"
 import { toMillis } from "../Policy.ts"
 import type { Target } from "../Target.ts"
-import type { Case, Ending } from "./Form.ts"
+import type { AnswersLike, Case, Ending } from "./Form.ts"
 
 /** An attempt that has begun. */
 export interface Sent {
@@ -46,7 +47,10 @@ const endingOf = (fails: Case["fails"], target: string, nth: number): Ending => 
 }
 
 /** The script of one call; `onSend` is told of every attempt that begins. */
-export const scripted = ({ fails, takes }: Pick<Case, "fails" | "takes">, onSend: (sent: Sent) => void): Layer.Layer<Attempt> =>
+export const scripted = (
+  { answers, fails, takes }: Pick<Case, "answers" | "fails" | "takes">,
+  onSend: (sent: Sent) => void
+): Layer.Layer<Attempt> =>
   Layer.effect(
     Attempt,
     Effect.gen(function* () {
@@ -54,10 +58,12 @@ export const scripted = ({ fails, takes }: Pick<Case, "fails" | "takes">, onSend
       const now = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
       const tries = new Map<string, number>()
       return Attempt.of({
-        run: (call, target, { claim, commitBy }) =>
+        run: (call, target, { accepts, claim, commitBy }) =>
           Effect.suspend(() => {
             const startedAt = now()
-            onSend({ target, rejectedBefore: call.rejections.length, startedMillis: startedAt - call.began })
+            // What is sent to a copy is in the copy's own record.
+            if (call.shadowOf === undefined)
+              onSend({ target, rejectedBefore: call.rejections.length, startedMillis: startedAt - call.began })
             const nth = tries.get(target.name) ?? 0
             tries.set(target.name, nth + 1)
             const ending = endingOf(fails, target.name, nth)
@@ -67,8 +73,10 @@ export const scripted = ({ fails, takes }: Pick<Case, "fails" | "takes">, onSend
             const waits = late ? until - startedAt : takesMillis
             const outcome = Effect.sync((): Outcome => {
               const spec = late ? "timeout" : ending
-              const failure = failureOf(spec, late)
-              const begins = failure === undefined || (typeof spec === "object" && spec.committed === true)
+              const like = answers !== undefined && Object.hasOwn(answers, target.name) ? answers[target.name]! : {}
+              const failure = failureOf(spec, late) ?? (accepts?.(answerOf(call, like)) === false ? escalated : undefined)
+              // What is held back until it is whole has not begun where it fails.
+              const begins = failure === undefined || (accepts === undefined && typeof spec === "object" && spec.committed === true)
               if (begins && claim !== undefined && !claim())
                 return ended({ class: "cancelled", message: "another attempt has begun to answer" }, false, true)
               if (begins) {
@@ -79,7 +87,7 @@ export const scripted = ({ fails, takes }: Pick<Case, "fails" | "takes">, onSend
               return {
                 ...ended(failure, begins, failure !== undefined && !begins && unbilled.has(failure.class)),
                 firstTokenAt,
-                usage: usageOf(call, failure)
+                usage: failure === undefined || failure === escalated ? usageOf(call, like) : undefined
               }
             })
             return waits > 0 ? Effect.andThen(Effect.sleep(waits), outcome) : outcome
@@ -105,14 +113,19 @@ const ended = (failure: Failure | undefined, committed: boolean, unbilled: boole
   unbilled
 })
 
+const escalated: Failure = { class: "escalated", message: "its route asks for a better answer" }
+
 /** A short answer to what was asked. */
-const usageOf = ({ ask }: Call, failure: Failure | undefined): Outcome["usage"] =>
-  failure === undefined
-    ? {
-        inputTokens: Math.ceil(ask.inputBytes() / 4),
-        cachedInputTokens: 0,
-        cacheWriteInputTokens: 0,
-        outputTokens: Math.min(20, Math.max(1, ask.maxOutputTokens() ?? 20)),
-        reasoningTokens: 0
-      }
-    : undefined
+const usageOf = ({ ask }: Call, { outputTokens }: AnswersLike): NonNullable<Outcome["usage"]> => ({
+  inputTokens: Math.ceil(ask.inputBytes() / 4),
+  cachedInputTokens: 0,
+  cacheWriteInputTokens: 0,
+  outputTokens: outputTokens ?? Math.min(20, Math.max(1, ask.maxOutputTokens() ?? 20)),
+  reasoningTokens: 0
+})
+
+const answerOf = (call: Call, like: AnswersLike): AnswerFacts => {
+  const { outputTokens } = usageOf(call, like)
+  const { characters = outputTokens * 4, isJson = call.ask.needsStructuredOutput(), stop = "end", toolCalls = 0 } = like
+  return { stop, outputTokens, characters, toolCalls, refused: like.refused ?? isRefusal(stop), isJson }
+}

@@ -21,6 +21,7 @@ const titles: Record<Kind, string> = {
   member: "members of spreads",
   fallback: "fallbacks taken",
   hedge: "hedges started",
+  escalation: "answers escalated",
   retry: "tries after the first",
   guard: "guards that kept something out"
 }

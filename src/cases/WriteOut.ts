@@ -13,6 +13,7 @@ export interface Written {
     readonly when: Json
     readonly fails?: unknown
     readonly takes?: Json
+    readonly answers?: Json
     readonly expect: Json
   }>
   readonly tables?: ReadonlyArray<{
@@ -20,6 +21,7 @@ export interface Written {
     readonly when?: Json
     readonly fails?: Json
     readonly takes?: Json
+    readonly answers?: Json
     readonly columns: ReadonlyArray<string>
     readonly rows: ReadonlyArray<ReadonlyArray<unknown>>
   }>
@@ -82,7 +84,7 @@ export interface Single {
 const put = (json: Record<string, any>, column: string, value: unknown): void => {
   const [section, ...rest] = column.split(".") as [string, ...Array<string>]
   const steps =
-    section === "fails" || section === "takes" || section === "expect"
+    section === "fails" || section === "takes" || section === "answers" || section === "expect"
       ? [section, ...(rest.length === 0 ? [] : [rest.join(".")])]
       : ["when", section, ...(section === "health" && rest.length > 1 ? [rest.slice(0, -1).join("."), rest.at(-1)!] : rest)]
   let at = json
@@ -99,7 +101,7 @@ export const writtenOut = (file: Written, problem: (path: Path, message: string)
     else problem(path, `expected a case, but found ${shown(json)}`)
   }
   for (const [i, json] of (file.cases ?? []).entries()) add(["cases", i], json, (path) => ["cases", i, ...path])
-  for (const [i, { expect, fails, name, takes, when }] of (file.matrices ?? []).entries()) {
+  for (const [i, { answers, expect, fails, name, takes, when }] of (file.matrices ?? []).entries()) {
     const path = ["matrices", i]
     const scripts = Array.isArray(fails) ? (fails as ReadonlyArray<unknown>) : [fails]
     const situations = choices(when, [])
@@ -120,6 +122,7 @@ export const writtenOut = (file: Written, problem: (path: Path, message: string)
           when: value,
           ...(script === undefined ? {} : { fails: script }),
           ...(takes === undefined ? {} : { takes }),
+          ...(answers === undefined ? {} : { answers }),
           expect
         }
         add(path, json, (inner) =>
@@ -128,7 +131,7 @@ export const writtenOut = (file: Written, problem: (path: Path, message: string)
       }
     }
   }
-  for (const [i, { columns, fails, name, rows, takes, when }] of (file.tables ?? []).entries()) {
+  for (const [i, { answers, columns, fails, name, rows, takes, when }] of (file.tables ?? []).entries()) {
     for (const [j, row] of rows.entries()) {
       const path = ["tables", i, "rows", j]
       if (row.length !== columns.length) {
@@ -139,6 +142,7 @@ export const writtenOut = (file: Written, problem: (path: Path, message: string)
         ...(when === undefined ? {} : { when }),
         ...(fails === undefined ? {} : { fails }),
         ...(takes === undefined ? {} : { takes }),
+        ...(answers === undefined ? {} : { answers }),
         expect: {}
       }
       const said: Array<string> = []

@@ -16,7 +16,6 @@ import { keepsOut } from "../Guards.ts"
 import { guardsOf } from "../Layers.ts"
 import type { ConditionJson, Policy, Send, Strategy } from "../Policy.ts"
 import type { PriceSource } from "../Price.ts"
-import { type Provider, providers as registry } from "../Providers.ts"
 import { type Lack, lacksOf } from "../Rules.ts"
 import type { Situation } from "../Situation.ts"
 import { overriddenTarget, type Target } from "../Target.ts"
@@ -25,6 +24,7 @@ import { alternatives, armOf, type Drawn, poolsOf, sendsIn } from "./candidates/
 import { saying } from "./candidates/situation.ts"
 import { isExact, type Regions } from "./regions.ts"
 import { type Bounds, everything, isEmpty, nothing, type Region, type Space } from "./space.ts"
+import { isSound } from "./sound.ts"
 import { strategiesOf, within } from "./walk.ts"
 
 export { askingFor, needing } from "./candidates/lacks.ts"
@@ -103,6 +103,8 @@ const maxTries = 2_000
 const maxKeys = 64
 /** How many boxes are looked into before what is left is asked for. */
 const maxBoxes = 4
+/** How many boxes are looked into beside what was found first. */
+const maxOthers = 32
 /** So many times as many as it should take. */
 const patience = 8
 
@@ -200,11 +202,6 @@ export const candidatesOf = (regions: Regions, prices: PriceSource): Candidates 
     return { target, causes, out: [upTo(0), upTo(1), upTo(2)] }
   }
 
-  const isSound = (name: string): boolean => {
-    const spec = Object.hasOwn(policy.targets, name) ? policy.targets[name] : undefined
-    const provider = spec !== undefined && Object.hasOwn(policy.providers, spec.provider) ? policy.providers[spec.provider] : undefined
-    return provider !== undefined && (provider.baseUrl ?? (registry[provider.dialect] as Provider).baseUrl) !== undefined
-  }
   const made = new Map<string, Candidate | undefined>()
   const bySend = new WeakMap<Send, Candidate | undefined>()
   const candidateOf = (send: Send): Candidate | undefined => {
@@ -212,7 +209,7 @@ export const candidatesOf = (regions: Regions, prices: PriceSource): Candidates 
     const key = send.set === undefined ? send.target : JSON.stringify([send.target, send.set])
     if (!made.has(key)) {
       // A `set` of nothing is what a target is by itself.
-      made.set(key, isSound(send.target) ? make(overriddenTarget(policy, send.target, send.set ?? {}, prices)) : undefined)
+      made.set(key, isSound(policy, send.target) ? make(overriddenTarget(policy, send.target, send.set ?? {}, prices)) : undefined)
     }
     const candidate = made.get(key)
     bySend.set(send, candidate)
@@ -234,6 +231,7 @@ export const candidatesOf = (regions: Regions, prices: PriceSource): Candidates 
         case "Asked":
         case "Deny":
           return nothing
+        case "Shadow":
         case "Within":
         case "Retry":
           return outOf(strategy.of, level, arms)
@@ -307,21 +305,32 @@ export const candidatesOf = (regions: Regions, prices: PriceSource): Candidates 
   }
   /** What else must be true of facts to lie in a region that is larger than what was found, because its most usual call is enough. */
   const besides = new WeakMap<Region, (facts: Shown["facts"]) => boolean>()
+  /** What else of a region is known to reach its route: asked where a split's unit is fixed in what was found first. */
+  const elsewhere = new WeakMap<Region, () => Region>()
   const some: Candidates["some"] = (route, region, ...without) => {
     if (isEmpty(region)) return undefined
     const out = [...without, throwsOf(route)].filter((part) => !isEmpty(part))
     if (out.includes(everything)) return undefined
+    const taken = (): Region => [...out.flat(), ...before(route).may]
+    const others = (): Region =>
+      region.slice(0, maxOthers).flatMap((box) => {
+        const left = space.leftOf([box], taken())
+        return left._tag === "Something" ? left.region : []
+      })
     // The most usual call is enough nearly always, and it is much sooner asked than what is left.
     for (const box of region.slice(0, maxBoxes)) {
       const point = space.pointIn(box)
       if (out.some((part) => space.holds(part, point)) || !comesTo(route, point)) continue
       const found = [box]
+      elsewhere.set(found, others)
       besides.set(found, (facts) => !out.some((part) => space.contains(part, facts)) && !space.contains(before(route).may, facts))
       return found
     }
-    const left = space.leftOf(region, [...out.flat(), ...before(route).may])
+    const left = space.leftOf(region, taken())
     if (left._tag === "Unknown") unproved.add(question, named(route))
-    return left._tag === "Something" ? left.region : undefined
+    if (left._tag !== "Something") return undefined
+    elsewhere.set(left.region, others)
+    return left.region
   }
   const all: Candidates["all"] = (route, region, ...within) => {
     const taken = before(route).must
@@ -347,6 +356,7 @@ export const candidatesOf = (regions: Regions, prices: PriceSource): Candidates 
       case "Asked":
       case "Deny":
         return undefined
+      case "Shadow":
       case "Within":
       case "Retry":
         return reason(strategy.of, level, facts, assigned)
@@ -408,9 +418,11 @@ export const candidatesOf = (regions: Regions, prices: PriceSource): Candidates 
       }
       return undefined
     }
-    for (const box of region) {
-      const shown = tryBox(box)
-      if (shown !== undefined) return shown
+    for (const part of draws.length === 0 ? [() => region] : [() => region, elsewhere.get(region) ?? (() => nothing)]) {
+      for (const box of part()) {
+        const shown = tryBox(box)
+        if (shown !== undefined) return shown
+      }
     }
     // Who is assigned what may depend on who calls.
     if (!draws.some(({ fact }) => fact.startsWith("caller."))) return undefined

@@ -13,7 +13,7 @@ import type { ConditionJson, Strategy } from "../Policy.ts"
 import { isExact, type Regions } from "./regions.ts"
 import { alwaysTrueRoute } from "./routes.ts"
 import { type Bounds, everything, isEmpty, nothing, type Point, type Region } from "./space.ts"
-import { partsOf } from "./walk.ts"
+import { partsOf, within } from "./walk.ts"
 
 /** Whether every call meets a condition, whatever comes to it. */
 const alwaysHolds = ({ space }: Regions, { must }: Bounds): boolean => {
@@ -39,11 +39,17 @@ interface DeadBranch {
   readonly point: Point | undefined
 }
 
+/** The conditions of a strategy's branches. */
+const branchesIn = (strategy: Strategy): ReadonlyArray<ConditionJson> =>
+  within(strategy, []).flatMap(({ of }) => (of._tag === "When" ? [of.if] : []))
+
 /** The branches of a route that no call takes. */
 const deadBranches = (regions: Regions, route: number, unknown: (path: Path) => void): ReadonlyArray<DeadBranch> => {
   const { before, boundsOf, comesTo, policy, space } = regions
   const dead: Array<DeadBranch> = []
   const { to, when } = policy.routes[route]!
+  // A guard or a branch that cannot be evaluated denies the call wherever it goes, so no such call shows anything.
+  const denied = [...guardsOf(policy).map(({ guard }) => guard.when), ...branchesIn(to)].flatMap((json) => boundsOf(json).throws ?? nothing)
   const both = (a: Region, b: Region, sure: boolean): Region => (a === everything ? b : (space.intersect(a, b) ?? (sure ? nothing : a)))
   const without = (a: Region, b: Region, sure: boolean): Region => space.subtract(a, b) ?? (sure ? nothing : a)
 
@@ -54,12 +60,12 @@ const deadBranches = (regions: Regions, route: number, unknown: (path: Path) => 
     }
     const holds = boundsOf(strategy.if)
     const throws = [...(here.throws ?? nothing), ...(holds.throws ?? nothing)]
-    const keeps = (point: Point): boolean => comesTo(route, point) && !space.holds(throws, point)
     const sides: Record<Branch, Bounds> = {
       then: { must: both(here.must, holds.must, true), may: both(here.may, holds.may, false), throws },
       otherwise: { must: without(here.must, holds.may, true), may: without(here.may, holds.must, false), throws }
     }
-    const shown = (of: Region): Point | undefined => {
+    const shown = (of: Region, throws: Region): Point | undefined => {
+      const keeps = (point: Point): boolean => comesTo(route, point) && !space.holds(throws, point)
       for (const box of of) {
         const point = space.pointIn(box)
         if (keeps(point)) return point
@@ -67,7 +73,12 @@ const deadBranches = (regions: Regions, route: number, unknown: (path: Path) => 
       const left = space.leftOf(of, [...before(route).may, ...throws])
       return left._tag === "Something" ? space.pointOf(left, keeps) : undefined
     }
-    const points = { then: shown(sides.then.must), otherwise: shown(sides.otherwise.must) }
+    const points = { then: shown(sides.then.must, throws), otherwise: shown(sides.otherwise.must, throws) }
+    /** A call that takes a branch and is let through. */
+    const taking = (branch: Branch): Point | undefined => {
+      const point = points[branch]
+      return point === undefined || !space.holds(denied, point) ? point : shown(sides[branch].must, [...throws, ...denied])
+    }
     for (const branch of ["then", "otherwise"] as const) {
       const at = [...path, branch]
       if (points[branch] !== undefined) {
@@ -77,7 +88,7 @@ const deadBranches = (regions: Regions, route: number, unknown: (path: Path) => 
       const left = space.leftOf(sides[branch].may, before(route).must)
       if (left._tag === "Nothing") {
         const plainly = branch === "then" ? isEmpty(holds.may) : alwaysHolds(regions, holds)
-        dead.push({ path: at, branch, plainly, point: isInArm ? undefined : points[branch === "then" ? "otherwise" : "then"] })
+        dead.push({ path: at, branch, plainly, point: isInArm ? undefined : taking(branch === "then" ? "otherwise" : "then") })
       } else {
         unknown(at)
         go(strategy[branch], at, sides[branch], isInArm)

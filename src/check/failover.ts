@@ -108,23 +108,17 @@ const checkTime = (candidates: Candidates, i: number, found: Found): void => {
         return
       }
       case "Retry": {
-        // The shortest wait is half of the one that is written.
-        const wait = toMillis(of.backoff.first) / 2
+        // With full jitter a wait may be none, so that only what comes before it takes time for certain.
         const stall = stallOf(of.of, limits)
-        const again = (of.on ?? retriedByDefault).includes("timeout") && stall.written && stall.millis + wait >= left.millis
-        if (left.deadline !== undefined && left.written && (wait >= left.millis || again)) {
-          const message =
-            wait >= left.millis
-              ? `${left.deadline} passes before a second try, which waits ${seconds(wait)} at least`
-              : `${left.deadline} leaves nothing for a second try if ${called(candidates, of.of)} stalls, which may take ${seconds(stall.millis)}`
+        const again = (of.on ?? retriedByDefault).includes("timeout")
+        if (left.deadline !== undefined && left.written && again && stall.written && stall.millis >= left.millis)
           found(
             "warning",
-            [...path, "backoff"],
+            path,
             "deadline-starves",
-            message,
-            "make the deadline around it longer, or what is tried and waited for shorter"
+            `${left.deadline} leaves nothing for a second try if ${called(candidates, of.of)} stalls, which may take ${seconds(stall.millis)}`,
+            "make the deadline around it longer, or what is tried shorter"
           )
-        }
         return go(of.of, [...path, "of"], left)
       }
       default:
@@ -139,7 +133,7 @@ const checkTime = (candidates: Candidates, i: number, found: Found): void => {
     attempts: limits.attempts
   })
 
-  const most = mostAttempts(route.to)
+  const most = mostAttempts(candidates.policy, route.to)
   const retries = within(route.to, ["routes", i, "to"]).filter(({ of }) => of._tag === "Retry")
   // A retry in a retry is found by itself.
   const isNested = retries.some(({ of, path }) => within(of, path).filter((inner) => inner.of._tag === "Retry").length > 1)
@@ -169,7 +163,10 @@ const certain = (candidates: Candidates, strategy: Strategy): ReadonlyArray<Targ
         return [...go(of.of), ...go(of.with)]
       case "Within":
       case "Retry":
+      case "Shadow":
         return go(of.of)
+      case "Escalate":
+        return [...go(of.of), ...go(of.to)]
       case "Split":
         return inAll(of.arms.map((arm) => go(arm.to)))
       case "When":
@@ -185,12 +182,19 @@ const certain = (candidates: Candidates, strategy: Strategy): ReadonlyArray<Targ
   return go(strategy)
 }
 
-/** What goes down together: one account at one place of one provider. */
-const fateOf = ({ baseUrl, key, kind, region }: Target): string => JSON.stringify([kind, baseUrl, key?.env ?? null, region])
+/** Where a target is served: what one outage takes. */
+const placeOf = ({ baseUrl, kind, region }: Target): string => JSON.stringify([kind, baseUrl, region])
+
+/** Whether `target` goes down with `primary`: it is served at the same place, on no other credential. */
+const sharesFate = (target: Target, primary: Target): boolean =>
+  placeOf(target) === placeOf(primary) && target.accounts.every(({ name }) => primary.accounts.some((account) => account.name === name))
 
 const checkFate = (candidates: Candidates, of: Strategy, path: Path, found: Found): void => {
-  const parts = of._tag === "Hedge" ? [of.of, of.with] : of._tag === "First" ? of.of : []
-  const pathOf = (at: number): Path => [...path, ...(of._tag === "First" ? ["of", at] : [at === 0 ? "of" : "with"])]
+  const parts = of._tag === "Hedge" ? [of.of, of.with] : of._tag === "First" ? of.of : of._tag === "Escalate" ? [of.of, of.to] : []
+  const pathOf = (at: number): Path => [
+    ...path,
+    ...(of._tag === "First" ? ["of", at] : [at === 0 ? "of" : of._tag === "Escalate" ? "to" : "with"])
+  ]
   const targetsOf = (part: Strategy): ReadonlyArray<Target> =>
     sendsIn(candidates, part).flatMap((send) => candidates.candidateOf(send)?.target ?? [])
   const tried = new Map<string, string>()
@@ -219,8 +223,9 @@ const checkFate = (candidates: Candidates, of: Strategy, path: Path, found: Foun
   const fallbacks = parts
     .slice(1)
     .map((part) => targetsOf(part).filter(({ identity }) => primaries.every((target) => target.identity !== identity)))
-  if (primary === undefined || fallbacks.length === 0 || primaries.some((target) => fateOf(target) !== fateOf(primary))) return
-  if (fallbacks.some((targets) => targets.length === 0 || targets.some((target) => fateOf(target) !== fateOf(primary)))) return
+  if (primary === undefined || fallbacks.length === 0) return
+  if (primaries.some((target) => !sharesFate(target, primary) || !sharesFate(primary, target))) return
+  if (fallbacks.some((targets) => targets.length === 0 || targets.some((target) => !sharesFate(target, primary)))) return
   const twin = fallbacks.flat().find(({ model, name }) => model === primary.model && name !== primary.name)
   found(
     twin === undefined ? "note" : "warning",

@@ -18,6 +18,8 @@ const tags = {
   Pool: true,
   When: true,
   Hedge: true,
+  Shadow: true,
+  Escalate: true,
   Within: true,
   Retry: true
 } satisfies Record<Strategy["_tag"], true>
@@ -29,18 +31,44 @@ const amounts = new Set(["limit", "dollars", "input", "output", "cacheRead", "ca
 const strategyWanted = "expected a strategy or a target's name"
 const memberWanted = "expected a target's name or `Send`"
 
+const secretFields: ReadonlySet<unknown> = new Set(["key", "secret", "credentials"])
+
+/** Whether `path` is one of a provider's several keys, the list of them, or in one. */
+const isAmongKeys = (path: Path): boolean => path[0] === "providers" && path[2] === "keys"
+
+/** Whether a value holds texts where secrets stand that do not name a variable. */
+const exposes = (value: unknown, within = false): boolean => {
+  if (typeof value === "string") return within
+  if (typeof value !== "object" || value === null) return false
+  return Object.entries(value).some(
+    ([field, inner]) =>
+      !(field === "env" && typeof inner === "string" && /^[A-Za-z_]\w*$/.test(inner)) &&
+      exposes(inner, within || field === "keys" || secretFields.has(field))
+  )
+}
+
 /** Where the name of a variable or a hash belongs stands at times the secret itself, and in an address a password; findings end up in logs. */
 const mayBeSecret = (path: Path, value: unknown): boolean =>
-  path.some((part) => part === "key" || part === "secret" || part === "credentials") ||
+  path.some((part) => secretFields.has(part)) ||
+  (isAmongKeys(path) && path[4] !== "weight") ||
   (path.at(-2) === "headers" && typeof path.at(-1) === "string") ||
   (path[0] === "keys" && path.length < 3) ||
-  (typeof value === "string" && /:\/\/[^/]*@/.test(value))
+  (typeof value === "string" && /:\/\/[^/]*@/.test(value)) ||
+  exposes(value)
 
 /** A key's secret is `env` or `sha256`: where its author has written one of them, what the schema says of the other helps nobody. */
 const ofOtherSecret = (json: unknown, path: Path, unknown: boolean): boolean => {
   if (path.length !== 4 || path[0] !== "keys" || path[2] !== "secret") return false
   const written = ["env", "sha256"].filter((name) => Object.hasOwn(valueAt(json, path.slice(0, 3)) as object, name))
   return written.length === 1 && unknown === written.includes(String(path[3]))
+}
+
+/** One of several keys of a provider is a secret, or has a `key` and a `weight`: what the schema says of the form that was not meant helps nobody. */
+const ofOtherKey = (json: unknown, path: Path, known: ReadonlyArray<string> | undefined): boolean => {
+  if (!isAmongKeys(path) || path.length !== 5) return false
+  const written = valueAt(json, path.slice(0, 4)) as object
+  const isShort = Object.hasOwn(written, "env") && !Object.hasOwn(written, "key")
+  return known === undefined ? path[4] === (isShort ? "key" : "env") : known.includes("env") !== isShort
 }
 
 /** The fields that an object may have where a key was unexpected. */
@@ -58,6 +86,10 @@ const isObject = (value: unknown): boolean => typeof value === "object" && value
 /** Where the value is of another type than the field, what the author may have meant by it. */
 const instead = (value: unknown, path: Path, expected: string): string | undefined => {
   const field = path.at(-1)
+  if (isAmongKeys(path) && field !== "weight" && !expected.includes("environment variable"))
+    return path.length === 3
+      ? 'a list of variables that hold keys: `[{ "env": "NAME" }]`'
+      : 'name the variable that holds the key: `{ "env": "NAME" }`'
   if (typeof value === "number" && expected.endsWith("object") && amounts.has(String(field))) return `write { "usd": ${value} }`
   if (typeof value === "string" && expected === "expected array") return `write ${JSON.stringify([value])}`
   if (typeof value === "string" && field === "zone") return didYouMean(value, Intl.supportedValuesOf("timeZone"))
@@ -82,6 +114,7 @@ export const formFindings = (json: unknown, issue: SchemaIssue.Issue, found: Fou
     const known = fields.get(message)
     const value = valueAt(json, path)
     if ((known !== undefined || message === "Missing key") && ofOtherSecret(json, path, known !== undefined)) continue
+    if ((known !== undefined || message === "Missing key") && ofOtherKey(json, path, known)) continue
     if (known?.length === 0) {
       // Only a record, whose keys are names, has no fields of its own.
       if (path.at(-2) === "headers")
@@ -97,7 +130,8 @@ export const formFindings = (json: unknown, issue: SchemaIssue.Issue, found: Fou
       continue
     }
     if (known !== undefined) {
-      found("error", path, "unknown-field", `\`${key}\` is not a field here`, didYouMean(key, known) ?? `known are ${known.join(", ")}`)
+      const fix = isAmongKeys(path) && key === "weight" ? 'say `{ "key": { "env": … }, "weight": … }`' : didYouMean(key, known)
+      found("error", path, "unknown-field", `\`${key}\` is not a field here`, fix ?? `known are ${known.join(", ")}`)
       continue
     }
     if (message === "Missing key" && typeof path.at(-1) === "number") {

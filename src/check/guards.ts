@@ -13,9 +13,9 @@ import { fits, type Guarded, keepsOut } from "../Guards.ts"
 import { guardsOf, type PlacedGuard } from "../Layers.ts"
 import type { Guard, Policy, Selector } from "../Policy.ts"
 import type { PriceSource } from "../Price.ts"
-import { type Provider, providers as registry } from "../Providers.ts"
 import { didYouMean } from "../Suggest.ts"
 import { overriddenTarget, regionOf, vendorOf } from "../Target.ts"
+import { isSound } from "./sound.ts"
 import { sendsOf } from "./walk.ts"
 
 type Field = keyof Selector
@@ -42,15 +42,10 @@ const mayLetIn = (policy: Policy, { forbid, require }: Guard): boolean =>
 
 /** The declared targets that are sound enough to look at, as they are and as a `send` serves them elsewhere. */
 const guarded = (policy: Policy, prices: PriceSource): ReadonlyArray<Guarded> => {
-  const isSound = (name: string): boolean => {
-    const spec = Object.hasOwn(policy.targets, name) ? policy.targets[name] : undefined
-    const provider = spec !== undefined && Object.hasOwn(policy.providers, spec.provider) ? policy.providers[spec.provider] : undefined
-    return provider !== undefined && (provider.baseUrl ?? (registry[provider.dialect] as Provider).baseUrl) !== undefined
-  }
   return [
     ...Object.keys(policy.targets).map((name) => ({ of: { target: name, set: {} } })),
     ...sendsOf(policy).flatMap(({ of: { set, target } }) => (set === undefined ? [] : [{ of: { target, set } }]))
-  ].flatMap(({ of: { set, target } }) => (isSound(target) ? [overriddenTarget(policy, target, set, prices)] : []))
+  ].flatMap(({ of: { set, target } }) => (isSound(policy, target) ? [overriddenTarget(policy, target, set, prices)] : []))
 }
 
 /** What of a target a field of a selector goes by that may not be known, and where to declare it. */

@@ -7,6 +7,7 @@ import { factNames, typeOf } from "../Facts.ts"
 import type { Path } from "../Finding.ts"
 import { type Policy, type Send, type Strategy, toMillis } from "../Policy.ts"
 import { didYouMean } from "../Suggest.ts"
+import { checkEscalate } from "./escalate.ts"
 import { partsOf, within } from "./walk.ts"
 
 /** What is known on the way down to a strategy. */
@@ -17,17 +18,22 @@ interface Context {
   readonly deadline: string | undefined
   /** The tries of the `retry` around it, all of them multiplied; 1 outside of any. */
   readonly tries: number
+  /** Whether calls that stream may come here. */
+  readonly streams: boolean
 }
 
 /** What fails together: a target in another region, or behind another deployment, is another try. */
 const deploymentOf = ({ set, target }: Send): string => JSON.stringify([target, set?.region ?? null, set?.deployment ?? null])
 
-/** The deployments that a strategy tries whatever the request is, so that they have failed when it has. */
-const certain = (strategy: Strategy, policy: Policy): ReadonlyArray<string> => {
+/** What asks a model the same thing. */
+const questionOf = ({ set, target }: Send): string => JSON.stringify([target, set ?? null])
+
+/** The deployments that a strategy tries whatever the request is, so that they have failed when it has; or whatever else `of` makes of each. */
+const certain = (strategy: Strategy, policy: Policy, of = deploymentOf): ReadonlyArray<string> => {
   const go = (strategy: Strategy): ReadonlyArray<string> => {
     switch (strategy._tag) {
       case "Send":
-        return [deploymentOf(strategy)]
+        return [of(strategy)]
       case "First":
         return strategy.of.flatMap(go)
       case "Split":
@@ -39,6 +45,10 @@ const certain = (strategy: Strategy, policy: Policy): ReadonlyArray<string> => {
         return go(strategy.of)
       case "Hedge":
         return [...go(strategy.of), ...go(strategy.with)]
+      case "Shadow":
+        return go(strategy.of)
+      case "Escalate":
+        return [...go(strategy.of), ...go(strategy.to)]
       // One of several is tried.
       case "Spread":
         return inAll(strategy.of.map(go))
@@ -60,8 +70,13 @@ const membersOf = ({ pool }: { readonly pool: string }, policy: Policy): Readonl
 
 export const checkStrategies = (policy: Policy, found: Found): void => {
   const vocabulary = { names: factNames(policy), typeOf: (name: string) => typeOf(name, policy) }
-  const condition = (json: unknown, path: Path): void => {
-    Condition.parse(json, path, vocabulary, (at, code, message, fix) => found("error", at, code, message, fix))
+  /** Whether the condition holds of calls that stream, as far as is known. */
+  const condition = (json: unknown, path: Path): boolean | undefined => {
+    const parsed = Condition.parse(json, path, vocabulary, (at, code, message, fix) => {
+      const isOfAnswers = code === "unknown-fact" && message.startsWith("unknown fact `answer.")
+      found("error", at, code, message, isOfAnswers ? "answers are asked about in the `if` of an `escalate` alone" : fix)
+    })
+    return parsed && Condition.given(parsed, (fact) => (fact === "request.stream" ? true : undefined))
   }
 
   /** One of `members` is tried: a contradiction where all of them have failed, and a waste where some have. */
@@ -136,6 +151,14 @@ export const checkStrategies = (policy: Policy, found: Found): void => {
     )
   }
 
+  const escalate = (strategy: Extract<Strategy, { readonly _tag: "Escalate" }>, path: Path, context: Context): void => {
+    const asked = new Set(certain(strategy.of, policy, questionOf))
+    const again = certain(strategy.to, policy, questionOf).find((question) => asked.has(question))
+    const name = again === undefined ? undefined : (JSON.parse(again) as [string])[0]
+    checkEscalate(strategy, path, { again: name, streams: context.streams }, found)
+    for (const part of partsOf(strategy, path)) go(part.of, part.path, context)
+  }
+
   const go = (strategy: Strategy, path: Path, context: Context): void => {
     switch (strategy._tag) {
       case "Send":
@@ -161,6 +184,14 @@ export const checkStrategies = (policy: Policy, found: Found): void => {
         return
       case "Retry":
         retry(strategy, path, context)
+        return
+      case "Shadow":
+        go(strategy.of, [...path, "of"], context)
+        // A copy is a call of its own, to which nothing has happened.
+        go(strategy.copy, [...path, "copy"], { ...context, failed: new Set(), deadline: undefined, tries: 1 })
+        return
+      case "Escalate":
+        escalate(strategy, path, context)
         return
       case "Hedge":
         hedge(strategy, path)
@@ -221,11 +252,12 @@ export const checkStrategies = (policy: Policy, found: Found): void => {
           found("error", at, "split-unit", `\`${by.fact}\` may be absent`, "say in `or` what to assign by then")
         return
       }
-      case "When":
-        condition(strategy.if, [...path, "if"])
-        go(strategy.then, [...path, "then"], context)
-        go(strategy.otherwise, [...path, "otherwise"], context)
+      case "When": {
+        const holds = condition(strategy.if, [...path, "if"])
+        go(strategy.then, [...path, "then"], { ...context, streams: context.streams && holds !== false })
+        go(strategy.otherwise, [...path, "otherwise"], { ...context, streams: context.streams && holds !== true })
         return
+      }
       case "Within": {
         const millis = toMillis(strategy.duration)
         if (millis === 0) found("error", [...path, "duration"], "deadline", "a deadline of no time fails every call")
@@ -248,7 +280,7 @@ export const checkStrategies = (policy: Policy, found: Found): void => {
   }
 
   for (const [i, route] of policy.routes.entries()) {
-    if (route.when !== undefined) condition(route.when, ["routes", i, "when"])
-    go(route.to, ["routes", i, "to"], { failed: new Set(), deadline: undefined, tries: 1 })
+    const holds = route.when === undefined ? true : condition(route.when, ["routes", i, "when"])
+    go(route.to, ["routes", i, "to"], { failed: new Set(), deadline: undefined, tries: 1, streams: holds !== false })
   }
 }

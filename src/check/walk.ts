@@ -32,6 +32,16 @@ export const partsOf = (strategy: Strategy, path: Path): ReadonlyArray<Placed<St
         { of: strategy.of, path: [...path, "of"] },
         { of: strategy.with, path: [...path, "with"] }
       ]
+    case "Shadow":
+      return [
+        { of: strategy.of, path: [...path, "of"] },
+        { of: strategy.copy, path: [...path, "copy"] }
+      ]
+    case "Escalate":
+      return [
+        { of: strategy.of, path: [...path, "of"] },
+        { of: strategy.to, path: [...path, "to"] }
+      ]
     case "Within":
     case "Retry":
       return [{ of: strategy.of, path: [...path, "of"] }]

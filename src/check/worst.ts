@@ -5,26 +5,48 @@
  */
 import { recoverableByDefault, retriedByDefault } from "../Failure.ts"
 import type { Limits } from "../Limits.ts"
-import { type Strategy, toMillis } from "../Policy.ts"
+import { type Policy, type Strategy, toMillis } from "../Policy.ts"
 
 const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((a, b) => a + b, 0)
 
+/** How many credentials a target can be reached with: so many attempts it comes to at most, one after the other. */
+export const credentialsOf = ({ providers, targets }: Pick<Policy, "providers" | "targets">, target: string): number => {
+  const provider = Object.hasOwn(targets, target) ? targets[target]!.provider : ""
+  return Object.hasOwn(providers, provider) ? (providers[provider]!.keys?.length ?? 1) : 1
+}
+
+/** How many credentials whatever a caller names can be reached with. */
+const credentialsOfAny = (policy: Policy): number =>
+  Math.max(
+    1,
+    ...Object.keys(policy.targets).map((target) => credentialsOf(policy, target)),
+    ...Object.values(policy.providers).map(({ keys, open }) => (open ? (keys?.length ?? 1) : 1))
+  )
+
 /** How many attempts a strategy makes where nothing is rejected: at most, or before what comes after it is tried. */
-const attemptsOf = (strategy: Strategy, most: boolean): number => {
+const attemptsOf = (strategy: Strategy, most: Policy | undefined): number => {
   const inner = (part: Strategy): number => attemptsOf(part, most)
-  const one = (parts: ReadonlyArray<Strategy>): number => (most ? Math.max : Math.min)(...parts.map(inner))
+  const one = (parts: ReadonlyArray<Strategy>): number => (most === undefined ? Math.min : Math.max)(...parts.map(inner))
   switch (strategy._tag) {
     case "Send":
+      return most === undefined ? 1 : credentialsOf(most, strategy.target)
     case "Asked":
+      return most === undefined ? 1 : credentialsOfAny(most)
     case "Spread":
+      return one(strategy.of)
     case "Pool":
-      return 1
+      return most !== undefined && Object.hasOwn(most.pools, strategy.pool) ? one(most.pools[strategy.pool]!.of) : 1
     case "Deny":
       return 0
     case "First":
       return sum(strategy.of.map(inner))
     case "Hedge":
-      return inner(strategy.of) + (most ? inner(strategy.with) : 0)
+      return inner(strategy.of) + (most === undefined ? 0 : inner(strategy.with))
+    // A copy is a call of its own.
+    case "Shadow":
+      return inner(strategy.of)
+    case "Escalate":
+      return inner(strategy.of) + inner(strategy.to)
     case "Split":
       return one(strategy.arms.map((arm) => arm.to))
     case "When":
@@ -32,15 +54,15 @@ const attemptsOf = (strategy: Strategy, most: boolean): number => {
     case "Within":
       return inner(strategy.of)
     case "Retry":
-      return (most ? strategy.attempts : 1) * inner(strategy.of)
+      return (most === undefined ? 1 : strategy.attempts) * inner(strategy.of)
   }
 }
 
-/** Over every failover, retry and hedge; without the limit of the call. */
-export const mostAttempts = (strategy: Strategy): number => attemptsOf(strategy, true)
+/** Over every failover, retry, hedge and credential; without the limit of the call. */
+export const mostAttempts = (policy: Policy, strategy: Strategy): number => attemptsOf(strategy, policy)
 
 /** Before what comes after it is tried, where nothing is rejected. */
-export const fewestAttempts = (strategy: Strategy): number => attemptsOf(strategy, false)
+export const fewestAttempts = (strategy: Strategy): number => attemptsOf(strategy, undefined)
 
 /** Whether a failover tries the next after one that has taken too long. */
 export const movesOnAfterTimeout = ({ on }: Extract<Strategy, { readonly _tag: "First" }>): boolean =>
@@ -72,6 +94,12 @@ export const stallOf = (strategy: Strategy, limits: Limits): Stall => {
       const parts = movesOnAfterTimeout(strategy) ? strategy.of : strategy.of.slice(0, 1)
       const stalls = parts.map((part) => stallOf(part, limits))
       return { millis: stalls.reduce((sum, { millis }) => sum + millis, 0), written: stalls.every(({ written }) => written) }
+    }
+    case "Shadow":
+      return stallOf(strategy.of, limits)
+    case "Escalate": {
+      const stalls = [stallOf(strategy.of, limits), stallOf(strategy.to, limits)] as const
+      return { millis: stalls[0].millis + stalls[1].millis, written: stalls[0].written && stalls[1].written }
     }
     case "Split":
       return slowest(strategy.arms.map((arm) => arm.to))

@@ -4,7 +4,7 @@
 import type { Dialect } from "../Dialect.ts"
 import type { Failure } from "../Failure.ts"
 import type { Secret } from "../Policy.ts"
-import type { Target } from "../Target.ts"
+import type { Account, Target } from "../Target.ts"
 import type { UpstreamRequest } from "../Upstream.ts"
 
 /** Where a request goes. */
@@ -26,14 +26,25 @@ export interface Address {
   readonly clean: (text: string) => string
 }
 
-/** Dialects take out what looks like a key; only here is it known what the key is, as it stands in a text and as JSON writes it. */
-const cleaner = (key: string | undefined): ((text: string) => string) => {
-  if (key === undefined || key === "") return (text) => text
-  const written = JSON.stringify(key).slice(1, -1)
-  return written === key
-    ? (text) => text.replaceAll(key, "[redacted]")
-    : (text) => text.replaceAll(written, "[redacted]").replaceAll(key, "[redacted]")
+/** Dialects take out what looks like a key; only here is it known what the secrets are, as they stand in a text and as JSON writes them. */
+const cleaner = (secrets: ReadonlyArray<string>): ((text: string) => string) => {
+  // One secret may be a part of another, which has to go first.
+  const spellings = [...new Set(secrets.flatMap((secret) => [JSON.stringify(secret).slice(1, -1), secret]))]
+    .filter((text) => text !== "")
+    .sort((a, b) => b.length - a.length)
+  return (text) => spellings.reduce((clean, spelling) => clean.replaceAll(spelling, "[redacted]"), text)
 }
+
+const secretName = /key|token|secret|auth/i
+/** A value that is shorter is no secret worth the name, and would be found in every message. */
+const shortestSecret = 8
+
+/** What is secret of the headers that a policy adds, by their names: the value, and of a scheme and a credential the credential alone. */
+const secretsIn = (headers: ReadonlyArray<readonly [name: string, value: string]>): ReadonlyArray<string> =>
+  headers
+    .filter(([name]) => secretName.test(name))
+    .flatMap(([, value]) => [value, ...value.split(" ").slice(1)])
+    .filter((value) => value.length >= shortestSecret)
 
 const redactor =
   (clean: (text: string) => string) =>
@@ -47,25 +58,31 @@ const redactor =
 /** What takes the credential of a request out of what is said of it: the key, or the token that stands for one. */
 export const discretion = ({ clean, redact }: Address, token: string | undefined): Pick<Address, "clean" | "redact"> => {
   if (token === undefined) return { redact, clean }
-  const ofToken = cleaner(token)
-  return { redact: redactor(ofToken), clean: ofToken }
+  const ofToken = cleaner([token])
+  const both = (text: string): string => clean(ofToken(text))
+  return { redact: redactor(both), clean: both }
 }
 
 /** The addresses of targets, their keys by `secretOf`. */
-export const addressesBy = (secretOf: (secret: Secret) => string | undefined): ((target: Target, dialect: Dialect) => Address) => {
-  const reached = new WeakMap<Target, Map<Dialect, Address>>()
-  return (target, dialect) => {
-    let ofTarget = reached.get(target)
-    if (ofTarget === undefined) reached.set(target, (ofTarget = new Map()))
-    const found = ofTarget.get(dialect)
+export const addressesBy = (
+  secretOf: (secret: Secret) => string | undefined
+): ((target: Target, dialect: Dialect, account: Account) => Address) => {
+  const reached = new WeakMap<Account, Map<Dialect, Address>>()
+  return (target, dialect, account) => {
+    let ofAccount = reached.get(account)
+    if (ofAccount === undefined) reached.set(account, (ofAccount = new Map()))
+    const found = ofAccount.get(dialect)
     if (found !== undefined) return found
-    const key = target.key === undefined ? undefined : secretOf(target.key)
+    const key = account.key === undefined ? undefined : secretOf(account.key)
     const credential = key === undefined ? {} : target.credential(key)
     const own = { "content-type": "application/json", "accept-encoding": "identity", ...dialect.headers, ...credential }
     // INVARIANT: a policy sets no credential and nothing of the connection. What the dialect sends itself it cannot replace either, nor what it would send with a key.
     const beside = Object.entries(target.set?.headers ?? {}).filter(
       ([name]) => !Object.hasOwn(own, name) && !Object.hasOwn(target.credential(""), name)
     )
+    // What stands before a provider may know its other keys.
+    const keys = target.accounts.flatMap((other) => (other.key && secretOf(other.key)) ?? [])
+    const clean = cleaner([...keys, ...secretsIn(beside)])
     const address: Address = {
       // An allow-list by construction: nothing of the caller's headers goes on but what the dialect names.
       headers: Object.entries({ "user-agent": "turnout", ...Object.fromEntries(beside), ...own }).flat(),
@@ -73,11 +90,11 @@ export const addressesBy = (secretOf: (secret: Secret) => string | undefined): (
       places: new Map(),
       added: beside.map(([name]) => `headers.${name}`),
       model: JSON.stringify(target.deployment),
-      missingKey: target.key !== undefined && key === undefined ? target.key.env : undefined,
-      redact: redactor(cleaner(key)),
-      clean: cleaner(key)
+      missingKey: account.key !== undefined && key === undefined ? account.key.env : undefined,
+      redact: redactor(clean),
+      clean
     }
-    ofTarget.set(dialect, address)
+    ofAccount.set(dialect, address)
     return address
   }
 }

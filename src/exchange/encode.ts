@@ -12,7 +12,7 @@ import { type GatewayError, refuse } from "../GatewayError.ts"
 import { type Change, patch } from "../JsonScan.ts"
 import { addresses, brokenMedia, resourced } from "../Media.ts"
 import type { Secret } from "../Policy.ts"
-import type { Target } from "../Target.ts"
+import type { Account, Target } from "../Target.ts"
 import { parseExact } from "../providers/json.ts"
 import { readUtf8 } from "../Text.ts"
 import type { UpstreamRequest } from "../Upstream.ts"
@@ -92,7 +92,7 @@ const forwardDialect = ({ incoming: { api }, parsed }: Call, target: Target): Di
 
 /** Calls as requests to targets. */
 export interface Encoder {
-  readonly encode: (call: Call, target: Target, token?: string) => Encoded
+  readonly encode: (call: Call, target: Target, account: Account, token?: string) => Encoded
   /** Why the call cannot be put to the target at all, or not without a loss that its route forbids. */
   readonly obstacle: (call: Call, target: Target) => GatewayError | undefined
 }
@@ -192,10 +192,10 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): Enc
     return more.length === 0 ? headers : [...headers, ...more]
   }
 
-  const forward = (call: Call, target: Target, dialect: Dialect, token: string | undefined): Encoded => {
+  const forward = (call: Call, target: Target, dialect: Dialect, account: Account, token: string | undefined): Encoded => {
     const { parsed } = call
     const { dialect: spoken, operation } = call.incoming.api
-    const address = addressOf(target, dialect)
+    const address = addressOf(target, dialect, account)
     const generates = operation === "generate"
     const settings = generates ? settingsOf(call, target, true) : undefined
     const changes = settings === undefined ? [] : [...spoken.overrides(parsed.json, settings)]
@@ -230,26 +230,28 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): Enc
     return dialect.embeddings!.path(target.deployment, Result.getOrThrow(said) as EmbeddingRequest)
   }
 
-  const encode = (call: Call, target: Target, token?: string): Encoded => {
+  const encode = (call: Call, target: Target, account: Account, token?: string): Encoded => {
     const forwarded = forwardDialect(call, target)
-    const { missingKey } = addressOf(target, forwarded ?? target.dialects[0])
+    const { missingKey } = addressOf(target, forwarded ?? target.dialects[0], account)
     if (missingKey !== undefined) {
       return {
         _tag: "Impossible",
         failure: {
           class: "auth",
-          message: `the environment variable \`${missingKey}\` is not set, so there is no key for \`${target.provider}\``
+          message: `the environment variable \`${missingKey}\` is not set, so there is no key for \`${target.provider}\``,
+          // It will not be set while this process runs.
+          endsCredential: true
         }
       }
     }
-    if (forwarded !== undefined) return forward(call, target, forwarded, token)
+    if (forwarded !== undefined) return forward(call, target, forwarded, account, token)
     const decoded = decode(call)
     if (Result.isFailure(decoded)) return unreadable(decoded.failure)
     const [said, set] = settled(call, target, decoded.success)
     const found = translate(call, target, said)
     if (found === undefined) return nothingToSay
     const urls = fetchable(call, said, found[1].written.losses)
-    if (urls.size === 0) return translated(call, target, found, set, token)
+    if (urls.size === 0) return translated(call, target, found, set, account, token)
     return {
       _tag: "Fetching",
       urls,
@@ -258,7 +260,7 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): Enc
         const broken = brokenMedia(complete)
         if (broken !== undefined) return unreadable(broken)
         const whole = translate(call, target, complete)
-        return whole === undefined ? nothingToSay : translated(call, target, whole, set, token)
+        return whole === undefined ? nothingToSay : translated(call, target, whole, set, account, token)
       }
     }
   }
@@ -268,9 +270,10 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): Enc
     target: Target,
     [dialect, { path, written }]: readonly [Dialect, Question],
     set: ReadonlyArray<Change>,
+    account: Account,
     token: string | undefined
   ): Ready => {
-    const address = addressOf(target, dialect)
+    const address = addressOf(target, dialect, account)
     return {
       _tag: "Ready",
       request: {

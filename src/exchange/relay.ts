@@ -3,15 +3,17 @@
  *
  * A relay decides when the answer commits. A whole answer commits when it has arrived, within the size limit, and parses; a stream when its route says so: with its
  * head, at its first content, or when it has ended well and leaves at once. Before that nothing leaves, so a cut, an empty body, or an error inside a 200 can
- * still fail over.
+ * still fail over. Where a cascade asks for a better answer than some (`judge.ts`), it is asked then, and a stream commits when it has ended well whatever its route says.
  */
 import * as Result from "effect/Result"
-import type { Operation, Written } from "../Dialect.ts"
+import type { DialectName, Operation, Written } from "../Dialect.ts"
 import type { Failure } from "../Failure.ts"
-import { isObject, parseExact, print } from "../providers/json.ts"
+import { field, isObject, type Json, parseExact, print } from "../providers/json.ts"
+import { retryAfterMillis } from "../providers/rateLimits.ts"
 import { concat } from "../Sse.ts"
 import { utf8Length } from "../Text.ts"
 import type { UpstreamHeaders } from "../Upstream.ts"
+import { verdictOn } from "./judge.ts"
 import { forwardStream, translateStream } from "./streams.ts"
 import { contextOf, malformed, type Relay, type Transfer } from "./transfer.ts"
 
@@ -34,8 +36,21 @@ const one = (value: string | ReadonlyArray<string> | undefined): string | undefi
 const single = (headers: UpstreamHeaders): Readonly<Record<string, string | undefined>> =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, one(value)]))
 
+/** What a request takes of a limit on tokens, roughly and before its usage is known: providers themselves count its text and the most that it may be answered. */
+const tokensOf = ({ call: { ask } }: Transfer): number => ask.inputBytes() / 4 + (ask.maxOutputTokens() ?? 0)
+
+/** How long the credential should be left alone: as a refusal for too much asks, or until there is something left of a limit. */
+const pauseOf = (transfer: Transfer, status: number, headers: UpstreamHeaders): number | undefined => {
+  const { pauseMillis } = transfer.dialect
+  const asked = status === 429 ? retryAfterMillis(headers) : undefined
+  // Nearly always something is left of every limit, and nothing needs to be counted.
+  const left = pauseMillis?.(headers) === undefined ? undefined : pauseMillis?.(headers, tokensOf(transfer))
+  return asked === undefined || left === undefined ? (asked ?? left) : Math.max(asked, left)
+}
+
 /** Chooses the relay by the head of the answer. */
 export const relayOf = (transfer: Transfer, status: number, headers: UpstreamHeaders): Relay => {
+  transfer.pauseMillis = pauseOf(transfer, status, headers)
   if (status < 200 || status > 299) return errorRelay(transfer, status, headers)
   const encoding = one(headers["content-encoding"])
   if (encoding !== undefined && encoding !== "identity")
@@ -87,6 +102,26 @@ const unstreamed = (transfer: Transfer, type: string): Relay => {
   return { data: body.add, end: () => judge(body.bytes()) }
 }
 
+/**
+ * The members of which every answer has one. An object without any is no answer, whatever its status says. Where a dialect leaves out what is empty or 0 (protocol buffers
+ * do), what may be left out says nothing: a prompt that was blocked has no candidates, and a count may be 0.
+ */
+const partsOf: Readonly<Record<Operation, Partial<Readonly<Record<DialectName, readonly [string, ...ReadonlyArray<string>]>>>>> = {
+  generate: {
+    "chat.completions": ["choices"],
+    responses: ["output"],
+    messages: ["content"],
+    generateContent: ["candidates", "promptFeedback", "usageMetadata"]
+  },
+  embed: { "chat.completions": ["data"], generateContent: ["embedding", "embeddings", "predictions"] },
+  count: { responses: ["input_tokens"], messages: ["input_tokens"] }
+}
+
+const hasPart = (answer: Json, name: string): boolean => {
+  const part = field(answer, name)
+  return part !== undefined && part !== null
+}
+
 const wholeRelay = (transfer: Transfer, headers: UpstreamHeaders): Relay => {
   const { call, dialect } = transfer
   const body = collector(transfer.maxAnswerBytes, () =>
@@ -110,7 +145,17 @@ const wholeRelay = (transfer: Transfer, headers: UpstreamHeaders): Relay => {
         transfer.fail(malformed("the answer is not a JSON object"))
         return
       }
+      const parts = partsOf[call.incoming.api.operation][dialect.name]
+      if (parts !== undefined && !parts.some((name) => hasPart(json, name))) {
+        transfer.fail(malformed(`the answer has no \`${parts[0]}\``))
+        return
+      }
       transfer.usage = dialect.usageOf(json)
+      const unfit = transfer.accepts === undefined ? undefined : judge(transfer, text, json)
+      if (unfit !== undefined) {
+        transfer.fail(unfit)
+        return
+      }
       transfer.commit(one(headers["content-type"]) ?? "application/json", ["content-length", String(bytes.length)])
       // As text it leaves in one piece with its head.
       transfer.done(text)
@@ -133,12 +178,21 @@ const wholeRelay = (transfer: Transfer, headers: UpstreamHeaders): Relay => {
   return { data: body.add, end }
 }
 
+/** Why a whole answer that could be forwarded as it is will not do; undefined where it will. */
+const judge = ({ accepts, dialect }: Transfer, text: string, json: unknown): Failure | undefined => {
+  const answer = dialect.decodeAnswer(parseExact(text) ?? json)
+  return Result.isFailure(answer) ? answer.failure : verdictOn(accepts, answer.success)
+}
+
 /** A whole answer in the caller's dialect, by what was asked for. */
 const translations: Readonly<Record<Operation, (transfer: Transfer, json: unknown) => Result.Result<Written, Failure>>> = {
   generate: (transfer, json) =>
-    Result.map(transfer.dialect.decodeAnswer(json), (answer) => {
+    Result.flatMap(transfer.dialect.decodeAnswer(json), (answer) => {
       transfer.usage = answer.usage
-      return transfer.call.incoming.api.dialect.encodeAnswer(answer, contextOf(transfer.call))
+      const unfit = verdictOn(transfer.accepts, answer)
+      return unfit === undefined
+        ? Result.succeed(transfer.call.incoming.api.dialect.encodeAnswer(answer, contextOf(transfer.call)))
+        : Result.fail(unfit)
     }),
   // INVARIANT: only dialects that have the operation were spoken to, by callers whose dialect has it.
   embed: (transfer, json) =>

@@ -5,6 +5,7 @@ import type { StreamEvent, Usage } from "../Conversation.ts"
 import type { SseEvent, StreamEncoder } from "../Dialect.ts"
 import type { Commit } from "../Policy.ts"
 import { SseSplitter } from "../Sse.ts"
+import { Eavesdropper, Listener } from "./judge.ts"
 import { contextOf, malformed, type Relay, type Transfer } from "./transfer.ts"
 
 /** The largest single event of a stream. */
@@ -13,6 +14,15 @@ const eventStream = "text/event-stream; charset=utf-8"
 /** A comment: what keeps a stream alive in one dialect has no words in another. */
 const alive = ": alive\n\n"
 const unbuffered = ["cache-control", "no-cache", "x-accel-buffering", "no"]
+
+/** Whether an event without a name has no data either. It says nothing, and callers' libraries that parse all they get would stumble over it. */
+const isBlank = (event: SseEvent): boolean => event.event === "" && event.data.trim() === ""
+
+/** Whether the bytes of an event are text. What is not was replaced by the one character that is looked for; a provider that writes that itself is rare. */
+const isText = ({ readUtf8 }: Transfer, { data, event }: SseEvent, bytes: Uint8Array): boolean =>
+  !(data.includes("\ufffd") || event.includes("\ufffd")) || readUtf8(bytes) !== undefined
+
+const notText = malformed("an event of the stream is not valid UTF-8")
 
 /** Holds what may not leave yet, and lets it go in order once the answer commits. */
 class Gate<Bytes extends Uint8Array | string> {
@@ -25,7 +35,7 @@ class Gate<Bytes extends Uint8Array | string> {
 
   constructor(transfer: Transfer) {
     this.#transfer = transfer
-    this.#commit = transfer.call.limits.commit
+    this.#commit = transfer.accepts === undefined ? transfer.call.limits.commit : "whole"
     if (this.#commit !== "headers") return
     this.#open()
     // Nothing more may come for a long time, and a head waits for the first write.
@@ -79,6 +89,7 @@ export const forwardStream = (transfer: Transfer): Relay => {
   const hideUsage = !call.incoming.api.dialect.wantsUsage(call.parsed.json)
   const splitter = new SseSplitter(maxEventBytes)
   const gate = new Gate<Uint8Array>(transfer)
+  const eavesdropper = transfer.accepts === undefined ? undefined : new Eavesdropper(transfer.accepts, transfer)
   let over = false
   /** The stream has said that it is over. Some hosts put another dialect's terminator behind their own, which goes on where it comes with it; nothing else does. */
   let ended = false
@@ -109,11 +120,24 @@ export const forwardStream = (transfer: Transfer): Relay => {
       if (event.data.trim() === "[DONE]") join(bytes)
       return
     }
+    if (isBlank(event)) return
+    if (!isText(transfer, event, bytes)) {
+      over = true
+      flush()
+      transfer.fail(notText)
+      return
+    }
     const seen = dialect.peek(event)
     if (seen.failure !== undefined) {
       over = true
       flush()
       transfer.fail(dialect.peek({ event: event.event, data: transfer.clean(event.data) }).failure ?? seen.failure)
+      return
+    }
+    const unread = eavesdropper?.hear(event)
+    if (unread !== undefined) {
+      over = true
+      transfer.fail(unread)
       return
     }
     if (seen.usage !== undefined) {
@@ -128,7 +152,9 @@ export const forwardStream = (transfer: Transfer): Relay => {
   }
   const finish = (): void => {
     over = true
-    gate.done()
+    const unfit = eavesdropper?.verdict()
+    if (unfit === undefined) gate.done()
+    else transfer.fail(unfit)
   }
   return {
     data: (chunk) => {
@@ -195,6 +221,7 @@ export const translateStream = (transfer: Transfer): Relay => {
   const encode: StreamEncoder<unknown> = transfer.call.incoming.api.dialect.streamEncoder(contextOf(transfer.call))
   const splitter = new SseSplitter(maxEventBytes)
   const gate = new Gate<string>(transfer)
+  const listener = transfer.accepts === undefined ? undefined : new Listener(transfer.accepts)
   // A request that held seals of others is translated into its own dialect, whose answers come back whole.
   const foreign = transfer.dialect.name !== transfer.call.incoming.api.dialect.name
   let reading: unknown = decode.initial
@@ -216,6 +243,7 @@ export const translateStream = (transfer: Transfer): Relay => {
         transfer.losses.push({ field, reason: reason ?? "the caller's dialect has no such field" })
       }
       if (isContent(event)) gate.content()
+      listener?.note(event)
       const [next, text, losses] = encode.step(writing, event)
       if (losses !== undefined) transfer.losses.push(...losses)
       writing = next
@@ -224,12 +252,20 @@ export const translateStream = (transfer: Transfer): Relay => {
     }
     if (out !== "") gate.pass(out)
     else if (gate.waits) gate.pass(alive)
-    if (over) gate.done()
+    if (!over) return
+    const unfit = listener?.verdict()
+    if (unfit === undefined) gate.done()
+    else transfer.fail(unfit)
   }
-  const take = (event: SseEvent | undefined): void => {
+  const take = (event: SseEvent | undefined, bytes: Uint8Array): void => {
     if (over) return
-    if (event === undefined) {
+    if (event === undefined || isBlank(event)) {
       say(nothing)
+      return
+    }
+    if (!isText(transfer, event, bytes)) {
+      over = true
+      transfer.fail(notText)
       return
     }
     let [next, events] = decode.step(reading, event)

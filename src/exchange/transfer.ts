@@ -1,6 +1,7 @@
 /**
  * What a relay sees of the transfer that it works for, and what the relays share.
  */
+import type { Limits } from "../Attempt.ts"
 import type { Call } from "../Call.ts"
 import type { Usage } from "../Conversation.ts"
 import type { AnswerContext, Dialect, Loss } from "../Dialect.ts"
@@ -17,12 +18,16 @@ export interface Transfer {
   /** Whether that is the caller's own, and bytes go on as they are. */
   readonly forwards: boolean
   readonly maxAnswerBytes: number
+  /** Whether an answer will do, asked before it commits; while it may not, streams are held back too. Undefined where any will. */
+  readonly accepts: Limits["accepts"]
   readonly readUtf8: ReadUtf8
   /** Takes our key out of what a provider says, before a dialect reads it. */
   readonly clean: (text: string) => string
   readonly losses: Array<Loss>
   readonly committed: boolean
   usage: Usage | undefined
+  /** How long the credential should be left alone on this deployment by what the answer's head says, be the answer a success; told by the relay. */
+  pauseMillis: number | undefined
   /** A stream has shown its first content. */
   readonly begin: () => void
   /** Sends the head to the caller, after which failover is over. Where another attempt answers already the transfer ends here, and takes nothing more. */

@@ -1,29 +1,35 @@
 /**
  * One attempt of a call: view health → reserve → send → settle, and every way in which a candidate is not tried.
  *
+ * Where a target takes only so many at once, a place on it comes before all that: nobody holds a probe's place or money while waiting for one.
+ *
  * Whatever is held for an attempt is in `call.underway` from the moment at which it is held, so that a call that is given up, or that dies, settles it all the same.
  */
 import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { accountsInTurn } from "../Accounts.ts"
 import type { Attempt, Outcome } from "../Attempt.ts"
 import { type Bound, boundOf } from "../Bound.ts"
 import { exhausted } from "../Budgets.ts"
 import type { Attempted, Call, Rejected, Settled, Side, Underway } from "../Call.ts"
-import type { Failure } from "../Failure.ts"
+import type { Failure, FailureClass } from "../Failure.ts"
 import { refuse } from "../GatewayError.ts"
-import { type Health, verdictOf } from "../Health.ts"
+import { type Health, type Shut, type Ticket, verdictOf } from "../Health.ts"
 import type { Ledger, Refusal, Reservation, Unavailable } from "../Ledger.ts"
 import { costOf } from "../Money.ts"
 import type { Rule } from "../Rules.ts"
-import type { Target } from "../Target.ts"
+import type { Slots } from "../Slots.ts"
+import type { Account, Capacity, Target } from "../Target.ts"
 import { dollars } from "../Text.ts"
-import { isWithin, type Lane, laneUntil } from "./lane.ts"
+import { because, isWithin, type Lane, laneUntil } from "./lane.ts"
 
 export interface Services {
   readonly attempt: Attempt["Service"]
   readonly health: Health["Service"]
   readonly ledger: Ledger["Service"]
+  readonly slots: Slots["Service"]
   readonly clock: Clock.Clock
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -32,6 +38,10 @@ export interface Services {
 /** What a strategy can do with a candidate. */
 export interface Attempts {
   readonly tryTarget: (call: Call, target: Target, lane: Lane) => Effect.Effect<Settled>
+  /** Milliseconds until any credential of a target may be tried; 0 where one may at once. */
+  readonly freeIn: (target: Target) => number
+  /** Whether a target has as much under way as it takes. */
+  readonly isFull: (target: Target) => boolean
   /** Tries the first candidate that only its breaker has kept out, whatever health says now. Undefined where another rule stands in the way too. */
   readonly probe: (call: Call) => Effect.Effect<Settled> | undefined
   readonly ruledOut: (call: Call, target: Target, rule: Rule) => Effect.Effect<Settled>
@@ -59,7 +69,29 @@ const leave = (all: Array<Underway>, one: Underway): void => {
   else all.splice(all.indexOf(one), 1)
 }
 
-export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services): Attempts => {
+/** The failures for which another credential may do better. */
+export const rotates: ReadonlySet<FailureClass> = new Set(["rate-limited", "quota-exhausted", "auth"])
+
+/** What an attempt was let through with. */
+interface Admission {
+  readonly account: Account
+  readonly ticket: Ticket
+  readonly credentialTicket: Ticket
+}
+
+/** What an attempt weighs among those under way, in tokens: what its request comes to, and an answer of usual length. */
+export const tokensOf = ({ parsed }: Call): number => parsed.bytes.length / 4 + 1_000
+
+/** The credentials of a target as a call takes them; those that have failed it already, or that another side of a hedge is busy with, come last. */
+const orderOf = (call: Call, target: Target): ReadonlyArray<Account> => {
+  const met = ({ identity }: Account): boolean =>
+    call.attempts.some(({ account, failure }) => failure !== undefined && account.identity === identity) ||
+    call.underway.some(({ account }) => account.identity === identity)
+  const drawn = accountsInTurn(call.id, target)
+  return call.begun === 0 ? drawn : [...drawn.filter((account) => !met(account)), ...drawn.filter(met)]
+}
+
+export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Services): Attempts => {
   const reject = (call: Call, rejected: Rejected): Effect.Effect<Settled> => {
     call.rejections.push(rejected)
     return Effect.succeed(rejected)
@@ -81,45 +113,57 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
     const cost = usage === undefined || usage.inputTokens + usage.outputTokens === 0 ? undefined : costOf(target.price, usage)
     if (bound === undefined) return { nanoDollars: cost, estimated: false }
     // Usage that a broken answer has told so far may not be the last of it, but it is the least.
-    const known = failure === undefined ? cost : undefined
+    const known = failure === undefined || failure.class === "escalated" ? cost : undefined
     const nanoDollars = known ?? Math.max(bound, cost ?? 0)
     if (held !== undefined) ledger.settle(held, nanoDollars)
     return { nanoDollars, estimated: known === undefined }
   }
 
+  /** Tells health what an attempt says of its deployment under its credential, and of the credential. */
+  const tell = ({ account, credentialTicket, ticket }: Underway, { failure, pauseMillis, status }: Outcome, endedAt: number): void => {
+    health.report(account.identity, verdictOf(failure?.class), endedAt, ticket)
+    const pause = Math.max(pauseMillis ?? 0, failure?.class === "rate-limited" ? (failure.retryAfterMillis ?? 0) : 0)
+    if (pause > 0) health.pause(account.identity, pause, endedAt)
+    if (failure?.endsCredential === true) health.condemn(account.credential, endedAt, credentialTicket)
+    // A provider that has answered anything else knows the credential.
+    else if (credentialTicket.tests) health.report(account.credential, status === undefined ? "neutral" : "good", endedAt, credentialTicket)
+  }
+
   /** Tells health how long the first token took; of an attempt that was given up before it had one, that it takes longer. */
-  const measure = ({ gauge, startedAt }: Underway, { failure, firstTokenAt }: Outcome, endedAt: number): void => {
-    health.end(gauge)
+  const measure = (call: Call, { gauge, startedAt }: Underway, { failure, firstTokenAt }: Outcome, endedAt: number): void => {
+    health.end(gauge, tokensOf(call), verdictOf(failure?.class), endedAt)
     if (firstTokenAt !== undefined) health.measure(gauge, firstTokenAt - startedAt, endedAt)
-    else if (failure === undefined) health.measure(gauge, endedAt - startedAt, endedAt)
+    else if (failure === undefined || failure.class === "escalated") health.measure(gauge, endedAt - startedAt, endedAt)
     else if (failure.class === "timeout" || failure.class === "cancelled") health.waited(gauge, endedAt - startedAt, endedAt)
   }
 
   /** Settles an attempt and writes down what it came to, on every way out of it. */
   const conclude = (call: Call, underway: Underway, outcome: Outcome): Attempted => {
-    const { bound, held, number, probe, startedAt, target } = underway
+    const { account, bound, held, number, queuedMillis, startedAt, target, why } = underway
     const endedAt = now()
-    health.report(target.identity, verdictOf(outcome.failure?.class), endedAt)
-    measure(underway, outcome, endedAt)
+    tell(underway, outcome, endedAt)
+    measure(call, underway, outcome, endedAt)
     const { estimated, nanoDollars } = charge(underway, outcome)
     if (bound !== undefined) call.spentNanoDollars += nanoDollars! - bound
     const attempted: Attempted = {
       _tag: "Attempted",
       number,
       target,
+      account,
+      why,
       failure: outcome.failure,
       committed: outcome.committed,
       status: outcome.status,
       usage: outcome.usage,
       losses: outcome.losses,
       changed: outcome.changed ?? [],
+      queuedMillis,
       startedMillis: startedAt - call.began,
       firstTokenMillis: outcome.firstTokenAt === undefined ? undefined : outcome.firstTokenAt - call.began,
       endedMillis: endedAt - call.began,
       nanoDollars,
       reservedNanoDollars: held?.nanoDollars,
-      estimated,
-      probe
+      estimated
     }
     const { attempts } = call
     attempts.push(attempted)
@@ -132,9 +176,9 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
   }
 
   /** The attempt, where a layer that throws instead of giving an Effect dies like any other, within its call. */
-  const started = (call: Call, target: Target, lane: Lane): Effect.Effect<Outcome> => {
+  const started = (call: Call, { account, target }: Underway, lane: Lane): Effect.Effect<Outcome> => {
     try {
-      return attempt.run(call, target, lane)
+      return attempt.run(call, target, lane, account)
     } catch (error) {
       return Effect.die(error)
     }
@@ -144,19 +188,24 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
   const enter = (
     call: Call,
     target: Target,
-    side: Side | undefined,
+    { side, why }: Lane,
     startedAt: number,
-    probe: boolean,
+    queuedMillis: number,
+    { account, credentialTicket, ticket }: Admission,
     bound: number | undefined,
     held: Reservation | undefined
   ): Underway => {
     const underway: Underway = {
       number: call.begun++,
       target,
-      gauge: health.begin(target.identity),
+      account,
+      why,
+      ticket,
+      credentialTicket,
+      gauge: health.begin(target.identity, tokensOf(call)),
       side,
+      queuedMillis,
       startedAt,
-      probe,
       bound,
       held,
       sent: held === undefined
@@ -167,7 +216,7 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
   }
 
   const send = (call: Call, lane: Lane, underway: Underway): Effect.Effect<Settled> =>
-    andThen(started(call, underway.target, lane), (outcome) => {
+    andThen(started(call, underway, lane), (outcome) => {
       leave(call.underway, underway)
       return Effect.succeed(conclude(call, underway, outcome))
     })
@@ -187,46 +236,95 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
     }
   }
 
-  /** Where the breaker keeps a candidate out: its rejection. An admitted one may hold the probe's place, and must be reported on. */
-  const keptOut = (
-    call: Call,
-    target: Target,
-    { commitBy }: Lane,
-    startedAt: number,
-    bound: Bound | undefined
-  ): Effect.Effect<Settled> | undefined => {
-    if (health.admits(target.identity, startedAt)) return undefined
-    const error = refuse("no_target_available", `target \`${target.name}\` has failed repeatedly and is not tried for now`)
-    return reject(call, { _tag: "Rejected", target: target.name, by: "breaker", error, candidate: { target, commitBy, bound } })
+  /** What lets an attempt through with one credential; undefined where a breaker keeps it out. */
+  const admit = (account: Account, at: number): Admission | undefined => {
+    const ticket = health.admits(account.identity, at)
+    if (ticket === undefined) return undefined
+    const credentialTicket = health.admits(account.credential, at)
+    if (credentialTicket !== undefined) return { account, ticket, credentialTicket }
+    health.report(account.identity, "neutral", at, ticket)
+    return undefined
   }
 
-  /** Reserves for a candidate that health admits, or that is probed whatever it says, and sends. One that is not sent gives the probe's place back. */
+  /** What lets a probe through where nothing else is left. */
+  const forced = (account: Account, at: number): Admission => ({
+    account,
+    ticket: health.force(account.identity, at),
+    credentialTicket: health.force(account.credential, at)
+  })
+
+  /** Gives back what an attempt was let through with that is not made. */
+  const giveBack = ({ account, credentialTicket, ticket }: Admission, at: number): void => {
+    health.report(account.identity, "neutral", at, ticket)
+    health.report(account.credential, "neutral", at, credentialTicket)
+  }
+
+  const shutFor = ({ credential, identity }: Account, at: number): Shut | undefined => {
+    const [deployment, own] = [health.shut(identity, at), health.shut(credential, at)]
+    if (deployment === undefined || own === undefined) return deployment ?? own
+    // What either asks for is asked for, however long the other keeps it out.
+    const { forMillis } = own.forMillis > deployment.forMillis ? own : deployment
+    return { forMillis, asked: own.asked || deployment.asked, dead: own.dead || deployment.dead }
+  }
+
+  /** Where breakers keep every credential of a target out: its rejection. The credential that is free soonest would be probed. */
+  const keptOut = (call: Call, target: Target, { commitBy }: Lane, at: number, bound: Bound | undefined): Effect.Effect<Settled> => {
+    let account = target.accounts[0]
+    let soonest = shutFor(account, at)
+    for (const other of target.accounts) {
+      const shut = shutFor(other, at)
+      if (soonest === undefined || (shut !== undefined && shut.forMillis < soonest.forMillis)) [account, soonest] = [other, shut]
+    }
+    const { asked = false, dead = false, forMillis: retryAfterMillis = 0 } = soonest ?? {}
+    const error = dead
+      ? refuse(
+          "no_target_available",
+          `the provider of target \`${target.name}\` takes no credential of it, and is not asked again for now`,
+          // It is for an operator to mend: a client that waits for it waits in vain.
+          { retryAfterMillis, final: true }
+        )
+      : asked
+        ? refuse("target_paused", `target \`${target.name}\` is left alone for now, as its provider has asked`, { retryAfterMillis })
+        : refuse("no_target_available", `target \`${target.name}\` has failed repeatedly and is not tried for now`, { retryAfterMillis })
+    const candidate = { target, account, commitBy, bound }
+    return reject(call, { _tag: "Rejected", target: target.name, by: "breaker", error, asked, candidate })
+  }
+
+  /** Lets a candidate through with a credential, reserves for it, and sends. One that is not sent gives the probe's place back. */
   const pay = (
     call: Call,
     target: Target,
     lane: Lane,
     startedAt: number,
-    probe: boolean,
+    queuedMillis: number,
+    account: Account,
     bound: Bound | undefined
   ): Effect.Effect<Settled> => {
-    const admit = (): Effect.Effect<Settled> | undefined => (probe ? undefined : keptOut(call, target, lane, startedAt, bound))
-    if (bound === undefined || call.bindings.length === 0)
-      return admit() ?? send(call, lane, enter(call, target, lane.side, startedAt, probe, bound?.nanoDollars, undefined))
+    const enterWith = lane.why === "probe" ? () => forced(account, startedAt) : () => admit(account, startedAt)
+    if (bound === undefined || call.bindings.length === 0) {
+      const admission = enterWith()
+      return admission === undefined
+        ? keptOut(call, target, lane, startedAt, bound)
+        : send(call, lane, enter(call, target, lane, startedAt, queuedMillis, admission, bound?.nanoDollars, undefined))
+    }
     // Between being admitted, a reservation and the note of it nothing may come, or the probe's place and the amount would be held for ever.
     return Effect.uninterruptibleMask((restore) => {
-      const out = admit()
-      if (out !== undefined) return out
+      const admission = enterWith()
+      if (admission === undefined) return keptOut(call, target, lane, startedAt, bound)
       const time = clock.currentTimeMillisUnsafe()
       return andThen(ledger.reserve(call.bindings, bound.nanoDollars, time), (held) => {
-        if (held._tag !== "Reservation") return refused(call, target, startedAt, bound, held, time)
+        if (held._tag !== "Reservation") {
+          giveBack(admission, startedAt)
+          return refused(call, target, bound, held, time)
+        }
         // A reservation may have waited for its slice, and another attempt of a hedge may have begun meanwhile.
         const late = lane.commitBy !== Infinity && now() >= lane.commitBy ? tooLate(call, target) : usedUp(call, target, bound)
         if (late !== undefined) {
           ledger.release(held)
-          health.report(target.identity, "neutral", startedAt)
+          giveBack(admission, startedAt)
           return late
         }
-        const underway = enter(call, target, lane.side, startedAt, probe, bound.nanoDollars, held)
+        const underway = enter(call, target, lane, startedAt, queuedMillis, admission, bound.nanoDollars, held)
         return restore(
           Effect.suspend(() => {
             underway.sent = true
@@ -237,15 +335,7 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
     })
   }
 
-  const refused = (
-    call: Call,
-    target: Target,
-    startedAt: number,
-    bound: Bound,
-    held: Refusal | Unavailable,
-    time: number
-  ): Effect.Effect<Settled> => {
-    health.report(target.identity, "neutral", startedAt)
+  const refused = (call: Call, target: Target, bound: Bound, held: Refusal | Unavailable, time: number): Effect.Effect<Settled> => {
     if (held._tag === "Refusal")
       return reject(call, { _tag: "Rejected", target: target.name, by: "budget", error: exhausted(held, target.name, bound, time) })
     const error = refuse("ledger_unavailable", `budgets cannot be kept now, so nothing is sent: ${held.why}`, { retryAfterMillis: 1_000 })
@@ -277,9 +367,108 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
     return error && reject(call, { _tag: "Rejected", target: target.name, by: "effort", error })
   }
 
+  /** A candidate whose window is not known to be larger than that of one that could not hold the request. */
+  const tooSmall = (call: Call, target: Target): Effect.Effect<Settled> => {
+    const error = refuse(
+      "missing_capability",
+      `\`${target.name}\` is not known to hold more than the target whose context window was too small`,
+      {
+        final: true
+      }
+    )
+    return reject(call, { _tag: "Rejected", target: target.name, by: "capability", error })
+  }
+
+  /** With one credential after the other, as long as it is the credential that fails. */
+  const rotate = (
+    call: Call,
+    target: Target,
+    lane: Lane,
+    startedAt: number,
+    queuedMillis: number,
+    bound: Bound | undefined
+  ): Effect.Effect<Settled> => {
+    const order = orderOf(call, target)
+    const go = (from: number, lane: Lane, at: number, last: Attempted | undefined): Effect.Effect<Settled> => {
+      let i = from
+      while (i < order.length && shutFor(order[i]!, at) !== undefined) i++
+      const account = order[i]
+      if (account === undefined) return last === undefined ? keptOut(call, target, lane, at, bound) : Effect.succeed(last)
+      return andThen(pay(call, target, lane, at, from === 0 ? queuedMillis : 0, account, bound), (settled) => {
+        if (settled._tag === "Rejected") return Effect.succeed(last ?? settled)
+        if (settled._tag === "Denied" || settled.committed || settled.failure === undefined || !rotates.has(settled.failure.class))
+          return Effect.succeed(settled)
+        const next = now()
+        const { attempts, effortNanoDollars } = call.limits
+        const isPoor = call.begun >= attempts || (bound !== undefined && call.spentNanoDollars + bound.nanoDollars > effortNanoDollars)
+        if (i + 1 === order.length || next >= lane.commitBy || isPoor) return Effect.succeed(settled)
+        return go(i + 1, because(lane, "credential"), next, settled)
+      })
+    }
+    return Effect.suspend(() => go(0, lane, startedAt, undefined))
+  }
+
+  const begin = (
+    call: Call,
+    target: Target,
+    lane: Lane,
+    startedAt: number,
+    queuedMillis: number,
+    bound: Bound | undefined
+  ): Effect.Effect<Settled> =>
+    target.accounts.length === 1
+      ? pay(call, target, lane, startedAt, queuedMillis, target.accounts[0], bound)
+      : rotate(call, target, lane, startedAt, queuedMillis, bound)
+
+  const busy = (call: Call, target: Target, more: string): Effect.Effect<Settled> => {
+    const error = refuse("target_busy", `target \`${target.name}\` has as much under way as it takes, and ${more}`, {
+      retryAfterMillis: 1_000
+    })
+    return reject(call, { _tag: "Rejected", target: target.name, by: "busy", error })
+  }
+
+  /** Has `go` carried out in a place on its target, which is left on every way out, waiting for one where there is room to wait. */
+  const placed = (
+    call: Call,
+    target: Target,
+    capacity: Capacity,
+    lane: Lane,
+    bound: Bound | undefined,
+    go: typeof begin
+  ): Effect.Effect<Settled> =>
+    Effect.uninterruptibleMask((restore) => {
+      const { identity } = target
+      const came = now()
+      // What nobody would be let through to is not waited for.
+      if (lane.why !== "probe" && slots.full(identity) && target.accounts.every((account) => shutFor(account, came) !== undefined))
+        return keptOut(call, target, lane, came, bound)
+      const place = slots.enter(identity, capacity)
+      if (place === undefined) return busy(call, target, capacity.queued === 0 ? "nobody may wait for it" : "its queue is full")
+      const wait = Math.min(capacity.waitMillis, lane.commitBy - came)
+      const turn = (): Effect.Effect<Settled> => {
+        if (place.state !== "held")
+          return wait < capacity.waitMillis ? tooLate(call, target) : busy(call, target, `no place has come free within ${wait / 1_000} s`)
+        const startedAt = now()
+        // Another attempt of a hedge may have begun meanwhile.
+        const late = startedAt >= lane.commitBy ? tooLate(call, target) : usedUp(call, target, bound)
+        return late ?? go(call, target, lane, startedAt, startedAt - came, bound)
+      }
+      return Effect.onExit(
+        restore(
+          place.state === "held"
+            ? Effect.suspend(() => go(call, target, lane, came, 0, bound))
+            : Effect.flatMap(Effect.raceFirst(slots.turn(place), clock.sleep(Duration.millis(wait))), turn)
+        ),
+        () => Effect.sync(() => slots.leave(place))
+      )
+    })
+
+  const isFull = ({ capacity, identity }: Target): boolean => capacity !== undefined && slots.full(identity)
+
   const tryTarget = (call: Call, target: Target, lane: Lane): Effect.Effect<Settled> => {
     const startedAt = now()
     if (startedAt >= lane.commitBy) return tooLate(call, target)
+    if (lane.roomierThan !== undefined && !((target.capabilities.contextWindow ?? 0) > lane.roomierThan)) return tooSmall(call, target)
     const obstacle = attempt.obstacle?.(call, target)
     if (obstacle !== undefined) return reject(call, { _tag: "Rejected", target: target.name, by: "translation", error: obstacle })
     let bound: Bound | undefined
@@ -291,17 +480,35 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now }: Services):
       }
       bound = known
     }
-    return usedUp(call, target, bound) ?? pay(call, target, lane, startedAt, false, bound)
+    const used = usedUp(call, target, bound)
+    if (used !== undefined) return used
+    return target.capacity === undefined
+      ? begin(call, target, lane, startedAt, 0, bound)
+      : placed(call, target, target.capacity, lane, bound, begin)
+  }
+
+  const freeIn = ({ accounts }: Target): number => {
+    const at = now()
+    let soonest = Infinity
+    for (const account of accounts) soonest = Math.min(soonest, shutFor(account, at)?.forMillis ?? 0)
+    return soonest
   }
 
   const probe = (call: Call): Effect.Effect<Settled> | undefined => {
     // What a rule keeps out is no candidate, whatever its breaker says, and no more is a model that there is not.
     const permitted = call.rejections.filter(({ by }) => !noCandidate.has(by))
     if (permitted.length === 0 || !permitted.every((rejection) => rejection.by === "breaker")) return undefined
+    const candidate = permitted.find(({ asked }) => asked !== true)?.candidate
+    if (candidate === undefined) return undefined
     // INVARIANT: nothing was tried, so no time has passed and no effort is spent, and no hedge is left to win.
-    const { bound, commitBy, target } = permitted[0]!.candidate!
-    return pay(call, target, laneUntil(commitBy), now(), true, bound)
+    const { account, bound, commitBy, target } = candidate
+    const lane = because(laneUntil(commitBy), "probe")
+    const send: typeof begin = (call, target, lane, startedAt, queuedMillis, bound) =>
+      pay(call, target, lane, startedAt, queuedMillis, account, bound)
+    return target.capacity === undefined
+      ? send(call, target, lane, now(), 0, bound)
+      : placed(call, target, target.capacity, lane, bound, send)
   }
 
-  return { tryTarget, probe, ruledOut, reject, abandon }
+  return { tryTarget, freeIn, isFull, probe, ruledOut, reject, abandon }
 }

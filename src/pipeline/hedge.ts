@@ -18,7 +18,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type { Call, Settled, Side } from "../Call.ts"
+import type { Call, Settled, Side, Why } from "../Call.ts"
 import { type Failure, type FailureClass, recoverableByDefault } from "../Failure.ts"
 import type { Lane, Step } from "./lane.ts"
 
@@ -73,11 +73,12 @@ export const hedge =
           runner.stopped = true
           runner.fiber?.interruptUnsafe()
         }
-        const runner = (rival: () => Runner): Runner => {
+        const runner = (rival: () => Runner, why: Why): Runner => {
           const side: Side = { outer: lane.side }
           const self: Runner = {
             lane: {
-              commitBy: lane.commitBy,
+              ...lane,
+              why,
               side,
               claim: () => {
                 if (winner !== undefined || self.stopped) return winner === self
@@ -97,8 +98,8 @@ export const hedge =
           }
           return self
         }
-        const one: Runner = runner(() => two)
-        const two: Runner = runner(() => one)
+        const one: Runner = runner(() => two, lane.why)
+        const two: Runner = runner(() => one, "hedge")
 
         const start = (self: Runner, step: Step): void => {
           if (self.begun || self.stopped || over) return

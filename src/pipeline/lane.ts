@@ -6,9 +6,13 @@
  */
 import type { Effect } from "effect/Effect"
 import type { Limits } from "../Attempt.ts"
-import type { Call, Settled, Side } from "../Call.ts"
+import type { Call, Settled, Side, Why } from "../Call.ts"
 
 export interface Lane extends Limits {
+  /** Why what comes next is tried. */
+  readonly why: Why
+  /** Only targets with a known context window of more tokens than this are tried: a smaller one could not hold the request. */
+  readonly roomierThan: number | undefined
   /** Undefined outside of hedges. */
   readonly side: Side | undefined
 }
@@ -16,14 +20,16 @@ export interface Lane extends Limits {
 /** A strategy linked to its services: takes the call and where it runs. */
 export type Step = (call: Call, lane: Lane) => Effect<Settled>
 
-const unlimited: Lane = { commitBy: Infinity, claim: undefined, side: undefined }
+const unlimited: Lane = { commitBy: Infinity, claim: undefined, accepts: undefined, side: undefined, why: "first", roomierThan: undefined }
 
 /** The lane that a call begins in. */
 export const laneUntil = (commitBy: number): Lane => (commitBy === Infinity ? unlimited : { ...unlimited, commitBy })
 
 /** `lane` with a deadline that is no later than `commitBy`. */
-export const sooner = (lane: Lane, commitBy: number): Lane =>
-  commitBy < lane.commitBy ? { commitBy, claim: lane.claim, side: lane.side } : lane
+export const sooner = (lane: Lane, commitBy: number): Lane => (commitBy < lane.commitBy ? { ...lane, commitBy } : lane)
+
+/** `lane` for an attempt that is made because of what came of another. */
+export const because = (lane: Lane, why: Why): Lane => (lane.why === why ? lane : { ...lane, why })
 
 /** Whether `side` is `of`, or lies within it. */
 export const isWithin = (side: Side | undefined, of: Side): boolean => {

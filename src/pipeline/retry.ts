@@ -1,9 +1,10 @@
 /**
  * `retry`: tries again what has failed in a way that a moment's wait may mend, before anything has reached the caller.
  *
- * The waits are the policy's backoff, doubled from try to try up to its longest, and each shortened by up to a half so that callers do not return in step. By how much is a
- * hash of the call's id and the try, not a random number, so that a call waits as long again when it is replayed. A provider that asks to be left alone is: no wait is
- * shorter, and where it asks for longer than the policy waits at all, or a wait would not end before the deadline, or no attempt is left, the failure stands at once.
+ * The waits are the policy's backoff, doubled from try to try up to its longest, with full jitter: each is anything from nothing to that, so that callers do not return in step (Brooker,
+ * "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). Which is a hash of the call's id and the try, not a random number, so that a call waits as long again when it is replayed. A
+ * provider that asks to be left alone is: no wait is shorter unless another candidate is free, and where it asks for longer than the policy waits at all, or a wait would not end before the
+ * deadline, or no attempt is left, the failure stands at once.
  *
  * A rejection is not waited for: one that comes after a failure leaves the failure as the answer.
  */
@@ -13,12 +14,46 @@ import * as Effect from "effect/Effect"
 import type { Attempted, Call, Settled } from "../Call.ts"
 import type { Plan } from "../Compile.ts"
 import { murmur3 } from "../Murmur3.ts"
+import type { Target } from "../Target.ts"
+import { rotates } from "./attempts.ts"
+import { onwards } from "./failover.ts"
 import type { Lane, Step } from "./lane.ts"
 
 export interface RetryServices {
   readonly clock: Clock.Clock
   /** Monotonic milliseconds. */
   readonly now: () => number
+  /** Milliseconds until any credential of a target may be tried. */
+  readonly freeIn: (target: Target) => number
+}
+
+/** The targets that a plan may send a call to. */
+const targetsOf = (plan: Plan, call: Call): ReadonlyArray<Target> => {
+  const { slots } = call.decision
+  const of = (part: Plan): ReadonlyArray<Target> => targetsOf(part, call)
+  switch (plan._tag) {
+    case "Send":
+      return plan.slot === -1 || slots[plan.slot] === 0 ? [plan.target] : []
+    case "Asked":
+      return call.decision.asked?._tag === "Found" ? [call.decision.asked.target] : []
+    case "Deny":
+      return []
+    case "First":
+    case "Spread":
+      return plan.of.flatMap(of)
+    case "Split":
+      return of(plan.arms[slots[plan.slot]!]!.plan)
+    case "When":
+      return of(slots[plan.slot] === 1 ? plan.then : plan.otherwise)
+    case "Hedge":
+      return [...of(plan.of), ...of(plan.with)]
+    case "Escalate":
+      return [...of(plan.of), ...of(plan.to)]
+    case "Shadow":
+    case "Within":
+    case "Retry":
+      return of(plan.of)
+  }
 }
 
 export interface Backoff {
@@ -30,29 +65,48 @@ export interface Backoff {
 export const waitAfter = ({ firstMillis, longestMillis }: Backoff, id: string, tries: number, retryAfterMillis = 0): number | undefined => {
   if (retryAfterMillis > longestMillis) return undefined
   const most = Math.min(longestMillis, firstMillis * 2 ** (tries - 1))
-  return Math.ceil(Math.max(retryAfterMillis, most * (1 - murmur3(id, tries) / 2 ** 33)))
+  return Math.ceil(Math.max(retryAfterMillis, most * (murmur3(id, tries) / 2 ** 32)))
 }
 
 /** Links a retry of `step`. */
 export const retry = (
-  { clock, now }: RetryServices,
-  { attempts, on, ...backoff }: Extract<Plan, { readonly _tag: "Retry" }>,
+  { clock, freeIn, now }: RetryServices,
+  { attempts, of, on, ...backoff }: Extract<Plan, { readonly _tag: "Retry" }>,
   step: Step
 ): Step => {
+  /** What the provider asks for counts only where nothing else of what is tried again could answer sooner. */
+  const wanted = (call: Call, { failure, target }: Attempted): number => {
+    const asked = failure?.retryAfterMillis ?? 0
+    if (asked === 0) return 0
+    // Another credential of it is something else only where it is the credential that has failed.
+    let least = Math.min(asked, target.accounts.length > 1 && rotates.has(failure!.class) ? freeIn(target) : asked)
+    for (const other of targetsOf(of, call)) if (other.identity !== target.identity) least = Math.min(least, freeIn(other))
+    return least
+  }
   /** How long to wait before another try; undefined where there is none. */
-  const wait = (call: Call, lane: Lane, tries: number, { committed, failure }: Attempted): number | undefined => {
+  const wait = (call: Call, lane: Lane, tries: number, settled: Attempted): number | undefined => {
+    const { committed, failure } = settled
     if (failure === undefined || committed || tries === attempts || !on.has(failure.class) || call.begun >= call.limits.attempts)
       return undefined
-    const millis = waitAfter(backoff, call.id, tries, failure.retryAfterMillis)
+    const millis = waitAfter(backoff, call.id, tries, wanted(call, settled))
     return millis === undefined || now() + millis >= lane.commitBy ? undefined : millis
   }
+  /** Until then and no earlier: a timer may fire within its last millisecond, in which a provider that asked to be left alone is still kept out. */
+  const sleptUntil = (time: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      // What is left by rounding alone is not slept for.
+      const left = time - now()
+      return left < 1e-3 ? Effect.void : Effect.flatMap(clock.sleep(Duration.millis(Math.ceil(left - 1e-3))), () => sleptUntil(time))
+    })
   const go = (call: Call, lane: Lane, tries: number, failed: Attempted | undefined): Effect.Effect<Settled> =>
     Effect.flatMap(step(call, lane), (settled) => {
       if (settled._tag !== "Attempted") return Effect.succeed(settled._tag === "Rejected" ? (failed ?? settled) : settled)
       const millis = wait(call, lane, tries, settled)
       return millis === undefined
         ? Effect.succeed(settled)
-        : Effect.flatMap(clock.sleep(Duration.millis(millis)), () => go(call, lane, tries + 1, settled))
+        : Effect.flatMap(sleptUntil(now() + millis), () =>
+            go(call, onwards(call, lane, !on.has("context-length"), "retry"), tries + 1, settled)
+          )
     })
   return (call, lane) => go(call, lane, 1, undefined)
 }

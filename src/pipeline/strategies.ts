@@ -14,13 +14,17 @@ import { denied, refuse } from "../GatewayError.ts"
 import type { Health } from "../Health.ts"
 import type { Target } from "../Target.ts"
 import type { Attempts } from "./attempts.ts"
+import { escalate } from "./escalate.ts"
+import { goesOn, onwards } from "./failover.ts"
 import { hedge } from "./hedge.ts"
 import { type Lane, sooner, type Step } from "./lane.ts"
 import { type Cursor, rankOver } from "./rank.ts"
 import { retry } from "./retry.ts"
+import type { Copies } from "./shadow.ts"
 
 export interface StrategyServices {
   readonly attempts: Attempts
+  readonly copies: Copies
   readonly health: Health["Service"]
   readonly clock: Clock.Clock
   /** Monotonic milliseconds. */
@@ -28,7 +32,8 @@ export interface StrategyServices {
 }
 
 /** Failover: a rejected candidate is passed over whatever `on` says, a failed one before its commit if its class is one to move on for. */
-const first = (steps: ReadonlyArray<Step>, on: ReadonlySet<FailureClass>): Step => {
+const first = (steps: ReadonlyArray<Step>, on: ReadonlySet<FailureClass>, roomier: boolean): Step => {
+  const next = (call: Call, lane: Lane): Lane => onwards(call, lane, roomier, "failover")
   /** `soFar` is what it comes to if nothing follows: the last failure, else the first rejection. */
   const go = (i: number, call: Call, lane: Lane, soFar: Attempted | Rejected | undefined): Effect.Effect<Settled> => {
     const step = steps[i]!(call, lane)
@@ -38,11 +43,11 @@ const first = (steps: ReadonlyArray<Step>, on: ReadonlySet<FailureClass>): Step 
         case "Denied":
           return Effect.succeed(settled)
         case "Rejected":
-          return over ? Effect.succeed(soFar ?? settled) : go(i + 1, call, lane, soFar ?? settled)
+          return over ? Effect.succeed(soFar ?? settled) : go(i + 1, call, next(call, lane), soFar ?? settled)
         case "Attempted":
-          return over || settled.failure === undefined || settled.committed || !on.has(settled.failure.class)
+          return over || settled.committed || !goesOn(settled, on, roomier)
             ? Effect.succeed(settled)
-            : go(i + 1, call, lane, settled)
+            : go(i + 1, call, next(call, lane), settled)
       }
     })
   }
@@ -72,7 +77,7 @@ const spread = (steps: ReadonlyArray<Step>, rank: (call: Call) => ReadonlyArray<
 
 /** Links the plans of `compiled`. */
 export const strategiesOf = (compiled: Compiled, services: StrategyServices): ((plan: Plan) => Step) => {
-  const { attempts, health, now } = services
+  const { attempts, clock, copies, health, now } = services
   const { reject, ruledOut, tryTarget } = attempts
   const hedgeServices = { ...services, abandon: attempts.abandon }
   const cursors = new Map<string, Cursor>()
@@ -119,22 +124,24 @@ export const strategiesOf = (compiled: Compiled, services: StrategyServices): ((
       const settled = Effect.succeed<Denied>({ _tag: "Denied", error: denied(status, code, message) })
       return () => settled
     },
-    First: ({ of, on }): Step => (of.length === 1 ? link(of[0]!) : first(of.map(link), on)),
+    First: ({ of, on, roomier }): Step => (of.length === 1 ? link(of[0]!) : first(of.map(link), on, roomier)),
     Split: ({ arms, slot }): Step => {
       const steps = arms.map((arm) => link(arm.plan))
       return (call, lane) => steps[call.decision.slots[slot]!]!(call, lane)
     },
-    Spread: ({ by, of, state }): Step => spread(of.map(link), rankOver(by, of, cursorOf(state), health, now)),
+    Spread: ({ by, of, state }): Step => spread(of.map(link), rankOver(by, of, cursorOf(state), health, now, attempts.isFull)),
     When: ({ otherwise, slot, then }): Step => {
       const steps = [link(otherwise), link(then)]
       return (call, lane) => steps[call.decision.slots[slot]!]!(call, lane)
     },
     Hedge: ({ afterMillis, of, with: other }): Step => hedge(hedgeServices, link(of), afterMillis, link(other)),
+    Shadow: ({ copy, of, slot }): Step => copies.shadow(link(of), slot, link(copy)),
+    Escalate: ({ accepts, of, to }): Step => escalate(link(of), accepts, link(to)),
     Within: ({ millis, of }): Step => {
       const step = link(of)
       return (call, lane) => step(call, sooner(lane, now() + millis))
     },
-    Retry: (plan): Step => retry(services, plan, link(plan.of))
+    Retry: (plan): Step => retry({ clock, now, freeIn: attempts.freeIn }, plan, link(plan.of))
   })
   return link
 }

@@ -71,6 +71,8 @@ export type Strategy =
   | { readonly _tag: "Pool"; readonly pool: string }
   | { readonly _tag: "When"; readonly if: ConditionJson; readonly then: Strategy; readonly otherwise: Strategy }
   | { readonly _tag: "Hedge"; readonly of: Strategy; readonly after: string; readonly with: Strategy }
+  | { readonly _tag: "Shadow"; readonly of: Strategy; readonly copy: Strategy; readonly sample: number }
+  | { readonly _tag: "Escalate"; readonly of: Strategy; readonly if: ConditionJson; readonly to: Strategy }
   | { readonly _tag: "Within"; readonly duration: string; readonly of: Strategy }
   | {
       readonly _tag: "Retry"
@@ -84,7 +86,7 @@ export type Strategy =
 /** A strategy as it may be written: the canonical one, or a target's name where `Send` is meant. */
 export type StrategyEncoded =
   | string
-  | Exclude<Strategy, { readonly _tag: "First" | "Split" | "Spread" | "When" | "Hedge" | "Within" | "Retry" }>
+  | Exclude<Strategy, { readonly _tag: "First" | "Split" | "Spread" | "When" | "Hedge" | "Shadow" | "Escalate" | "Within" | "Retry" }>
   | {
       readonly _tag: "First"
       readonly of: readonly [StrategyEncoded, ...ReadonlyArray<StrategyEncoded>]
@@ -94,6 +96,8 @@ export type StrategyEncoded =
   | { readonly _tag: "When"; readonly if: ConditionJson; readonly then: StrategyEncoded; readonly otherwise: StrategyEncoded }
   | { readonly _tag: "Spread"; readonly by: SpreadBy; readonly of: readonly [SendEncoded, ...ReadonlyArray<SendEncoded>] }
   | { readonly _tag: "Hedge"; readonly of: StrategyEncoded; readonly after: string; readonly with: StrategyEncoded }
+  | { readonly _tag: "Shadow"; readonly of: StrategyEncoded; readonly copy: StrategyEncoded; readonly sample: number }
+  | { readonly _tag: "Escalate"; readonly of: StrategyEncoded; readonly if: ConditionJson; readonly to: StrategyEncoded }
   | { readonly _tag: "Within"; readonly duration: string; readonly of: StrategyEncoded }
   | {
       readonly _tag: "Retry"
@@ -116,7 +120,9 @@ const Nested = Schema.suspend((): Schema.Codec<Strategy, StrategyEncoded> => Str
 const Salt = Schema.String.check(Schema.isPattern(/^[^\0]{1,128}$/u, { expected: "one to 128 characters" }))
 
 /** The failure classes that a strategy can be told to go on after. */
-const On = Schema.optionalKey(Schema.Array(FailureClass.pick(FailureClass.literals.filter((name) => name !== "cancelled"))))
+const On = Schema.optionalKey(
+  Schema.Array(FailureClass.pick(FailureClass.literals.filter((name) => name !== "cancelled" && name !== "escalated")))
+)
 
 const sendFields = { target: Schema.String, set: Schema.optionalKey(Overrides) }
 
@@ -144,6 +150,10 @@ const Tagged = Schema.TaggedUnion({
   Pool: { pool: Schema.String },
   When: { if: Schema.Json, then: Nested, otherwise: Nested },
   Hedge: { of: Nested, after: Duration, with: Nested },
+  /** Of every hundred calls, `sample` are copied. */
+  Shadow: { of: Nested, copy: Nested, sample: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 })) },
+  /** `if` is asked of the answer that `of` has given. */
+  Escalate: { of: Nested, if: Schema.Json, to: Nested },
   Within: { duration: Duration, of: Nested },
   Retry: {
     attempts: Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 10 })),

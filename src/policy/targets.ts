@@ -1,5 +1,6 @@
 /** Providers and their models: where they answer, what they cost, what they can do, and the pools that routes share. */
 import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
 import { dialectNames, providerKinds } from "../Providers.ts"
 import { Member, SpreadBy } from "./strategy.ts"
 import { Duration, Name, optional, PositiveInt, Price, Region, Secret } from "./terms.ts"
@@ -53,11 +54,35 @@ export const Auth = Schema.Struct({ entra: Schema.optionalKey(Entra), google: Sc
 )
 export type Auth = typeof Auth.Type
 
+/** One of several keys of a provider, with its share of the calls: whole weights, which need not add up to anything. */
+const ProviderKey = Schema.Struct({ key: Secret, weight: optional(PositiveInt, 1) })
+const ProviderKeys = Schema.NonEmptyArray(
+  // The whole form comes first, so that encoding (the canonical form) never chooses the shorthand.
+  Schema.Union([
+    ProviderKey,
+    Secret.pipe(
+      Schema.decodeTo(Schema.toType(ProviderKey), {
+        decode: SchemaGetter.transform((key: Secret) => ({ key, weight: 1 })),
+        encode: SchemaGetter.transform(({ key }: { readonly key: Secret }) => key)
+      })
+    )
+  ])
+)
+
+/** How many attempts a target is given at once, how many more may wait for a place, and how long. */
+export const Capacity = Schema.Struct({
+  inFlight: PositiveInt,
+  queued: optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)), 0),
+  wait: optional(Duration, "1 seconds")
+})
+
 export const ProviderSpec = Schema.Struct({
   dialect: Schema.Literals(providerKinds),
   /** Where the provider answers; the registry's address where absent. `{region}` in it stands for the region of the target, `{project}` for `project`. */
   baseUrl: Schema.optionalKey(BaseUrl),
   key: Schema.optionalKey(Secret),
+  /** Several keys of one account or of several: calls are shared out by weight, and what one is refused another is asked for. */
+  keys: Schema.optionalKey(ProviderKeys),
   /** How tokens are got, for a provider that takes them instead of a key. */
   auth: Schema.optionalKey(Auth),
   /** The project that its address names. */
@@ -100,6 +125,8 @@ export const TargetSpec = Schema.Struct({
   /** The provider's name for what serves the model, where it has one of its own. */
   deployment: Schema.optionalKey(Schema.NonEmptyString),
   region: Schema.optionalKey(Region),
+  /** How much of it may be under way at once; no limit where absent. */
+  capacity: Schema.optionalKey(Capacity),
   /** What guards may speak of. */
   tags: optional(Schema.Array(Name), []),
   /** What the model can do; what is not said here is looked up, and else unknown. */

@@ -16,6 +16,7 @@ import { decodeRequest } from "./anthropic/decode.ts"
 import { streamEncoder } from "./anthropic/encodeStream.ts"
 import { errorBody, errorEvent } from "./anthropic/error.ts"
 import { classify, failureIn } from "./anthropic/failure.ts"
+import { pauseMillis } from "./anthropic/limits.ts"
 import { overrides } from "./anthropic/overrides.ts"
 import { encodeRequest } from "./anthropic/request.ts"
 import { streamDecoder } from "./anthropic/stream.ts"
@@ -25,19 +26,20 @@ import { encodeAnswer } from "./anthropic/write.ts"
 const nothing: Peek = { content: false, usageOnly: false, done: false }
 const content: Peek = { content: true, usageOnly: false, done: false }
 const done: Peek = { content: false, usageOnly: false, done: true }
+const broken: Peek = { ...nothing, failure: malformed("expected a JSON object in the provider's stream") }
 
 /** Blocks that hold content from their first event on; text and thinking begin empty. */
 const silentBlocks = new Set<unknown>(["text", "thinking", "redacted_thinking", undefined])
 
 /**
- * A glance at one event. Usage comes in two events, and the second leaves out what has not changed on some hosts: whoever adds up keeps the
+ * A glance at one event. All but a ping is parsed: what is cut or garbled must not reach a caller whose library would choke on it. Usage comes in two events, and the second leaves out what has not changed on some hosts: whoever adds up keeps the
  * greater of each count.
  */
 const peek = (event: SseEvent): Peek => {
-  if (event.event === "content_block_delta") return content
-  if (event.event === "ping" || event.event === "content_block_stop") return nothing
+  if (event.event === "ping") return nothing
   const data = parse(event.data)
-  if (!isObject(data)) return { ...nothing, failure: malformed("expected a JSON object in the provider's stream") }
+  if (!isObject(data)) return broken
+  if (event.event === "content_block_delta") return content
   const type = textAt(data, "type")
   switch (type) {
     case "message_start": {
@@ -75,6 +77,7 @@ export const anthropic: Dialect = {
   decodeAnswer,
   streamDecoder,
   classify,
+  pauseMillis,
   usageOf,
   failureIn,
   peek,

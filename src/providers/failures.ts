@@ -1,57 +1,78 @@
 /**
- * What the failure tables of all dialects share: what a bare status means, how long to wait, and what of a provider's words may be shown.
+ * What the failure tables of all dialects share: what a row says, what a bare status means, and what of a provider's words may be shown.
  *
- * A dialect's own table looks at type, code and message first; `classOfStatus` is where it ends when they say nothing.
+ * A dialect's own tables look at the code, the type and the message first; `verdictOfStatus` is where they end when these say nothing. Only the two statuses of `certain`
+ * come before everything else.
  */
 import type { Failure, FailureClass } from "../Failure.ts"
 import { field, isObject, print } from "./json.ts"
+import { first, type Headers, retryAfterMillis } from "./rateLimits.ts"
 
-/** Headers of an answer, names in lower case. */
-export type Headers = Readonly<Record<string, string | undefined>>
+export type { Headers } from "./rateLimits.ts"
 
-const classes: Readonly<Record<number, FailureClass>> = {
-  401: "auth",
-  402: "quota-exhausted",
-  403: "auth",
+/** What a row of a table says of a failure. */
+export interface Verdict {
+  readonly class: FailureClass
+  readonly endsCredential?: true
+}
+
+/** Verdicts by a code, a type or a reason. */
+export type Table = Readonly<Record<string, Verdict>>
+
+/** A failure of this request, this model, this place or this moment. */
+export const is = (found: FailureClass): Verdict => ({ class: found })
+
+/** A failure of the credential itself: it is refused, or there is no money behind it, whatever is asked. */
+export const ends = (found: "auth" | "quota-exhausted"): Verdict => ({ class: found, endsCredential: true })
+
+/** The row of this name. */
+export const look = (table: Table, name: string | undefined): Verdict | undefined =>
+  name !== undefined && Object.hasOwn(table, name) ? table[name] : undefined
+
+/** A row for what is told by its message alone. */
+export interface Phrase {
+  readonly words: RegExp
+  readonly verdict: Verdict
+  /** The statuses beside which the words mean it; absent is any. An error inside a success has none, and the words are believed. */
+  readonly at?: ReadonlyArray<number>
+  /** The classes that it corrects; absent is any, and a failure of no class is always corrected. */
+  readonly corrects?: ReadonlyArray<FailureClass>
+}
+
+/** The first row whose words stand in the message. */
+export const saidBy = (phrases: ReadonlyArray<Phrase>, message: string, status: number | undefined, named?: Verdict): Verdict | undefined =>
+  phrases.find(
+    ({ at, corrects, words }) =>
+      (at === undefined || status === undefined || at.includes(status)) &&
+      (corrects === undefined || named === undefined || corrects.includes(named.class)) &&
+      words.test(message)
+  )?.verdict
+
+const byStatus: Readonly<Record<number, Verdict>> = {
+  401: ends("auth"),
+  402: ends("quota-exhausted"),
+  // The credential is known, but may not do this: use this model, or call from this place.
+  403: is("auth"),
   // A completion is posted to one fixed address, so what was not found is the model or the deployment: the credential cannot use it, and the
   // caller, who knows neither, is not to blame.
-  404: "auth",
-  408: "timeout",
+  404: is("auth"),
+  408: is("timeout"),
   // The providers answer 409 to a clash on their side, and say that it may be tried again.
-  409: "server-error",
+  409: is("server-error"),
   // Too many bytes for the provider's front door. The request is well formed, and a target with more room is the one that can take it.
-  413: "context-length",
-  429: "rate-limited",
-  503: "overloaded",
-  529: "overloaded"
+  413: is("context-length"),
+  429: is("rate-limited"),
+  503: is("overloaded"),
+  529: is("overloaded")
 }
 
 /** What `status` means when nothing else is known. */
-export const classOfStatus = (status: number): FailureClass =>
-  classes[status] ?? (status >= 400 && status < 500 ? "bad-request" : "server-error")
+export const verdictOfStatus = (status: number): Verdict =>
+  byStatus[status] ?? is(status >= 400 && status < 500 ? "bad-request" : "server-error")
 
-const longestWaitMillis = 24 * 60 * 60 * 1000
-
-const wait = (millis: number): number | undefined =>
-  Number.isFinite(millis) && millis >= 0 ? Math.min(Math.ceil(millis), longestWaitMillis) : undefined
-
-/**
- * How long the provider asks to wait. A date counts only beside the answer's own `date` header, which makes it relative: there is no clock
- * here. Never more than a day.
- */
-export const retryAfterMillis = (headers: Headers): number | undefined => {
-  const millis = headers["retry-after-ms"]
-  if (millis !== undefined && millis.trim() !== "") {
-    const found = wait(Number(millis))
-    if (found !== undefined) return found
-  }
-  const after = headers["retry-after"]
-  if (after === undefined || after.trim() === "") return undefined
-  const seconds = Number(after)
-  if (!Number.isNaN(seconds)) return wait(seconds * 1000)
-  const now = headers["date"]
-  return now === undefined ? undefined : wait(Math.max(0, Date.parse(after) - Date.parse(now)))
-}
+/** What no body can make something else of: that there is no money, and that everybody's requests are too many, which is not a limit of ours. */
+export const certain = (status: number | undefined): Verdict | undefined =>
+  status === 402 || status === 529 ? byStatus[status] : undefined
 
 const longestMessage = 2000
 // Providers quote the credential that they refuse, sometimes whole.
@@ -80,18 +101,23 @@ export interface Said {
 const answered = (status: number | undefined): string =>
   status === undefined ? "the provider reported an error without a message" : `the provider answered ${status} without a message`
 
+/** A limit that no wait lifts: the provider says neither when to come again nor that one may. Both makers' clients obey this header (openai and @anthropic-ai/sdk, `shouldRetry`). */
+const isFinal = (found: Verdict, headers: Headers, retry: number | undefined): boolean =>
+  found.class === "rate-limited" && retry === undefined && first(headers["x-should-retry"]) === "false"
+
 /** Builds the failure that a table has found. */
-export const failure = (found: FailureClass, status: number | undefined, said: Said, headers: Headers = {}): Failure => {
+export const failure = (found: Verdict, status: number | undefined, said: Said, headers: Headers = {}): Failure => {
   const retry = retryAfterMillis(headers)
   const code = said.code ?? said.type
   const message = presentable(said.message ?? "")
   return {
-    class: found,
+    class: isFinal(found, headers, retry) ? "quota-exhausted" : found.class,
     message: message === "" ? answered(status) : message,
     ...(status === undefined ? {} : { status }),
     ...(code === undefined || code === "" ? {} : { code: presentable(code).slice(0, 200) }),
     ...(said.param === undefined || said.param === "" ? {} : { param: presentable(said.param).slice(0, 200) }),
-    ...(retry === undefined ? {} : { retryAfterMillis: retry })
+    ...(retry === undefined ? {} : { retryAfterMillis: retry }),
+    ...(found.endsCredential === undefined ? {} : { endsCredential: found.endsCredential })
   }
 }
 

@@ -13,6 +13,7 @@ import { parseChat } from "./openai/ask.ts"
 import { embeddingCaller, embeddingDialect, parseEmbeddings } from "./openai/embeddings.ts"
 import { errorBody, errorEvent } from "./openai/error.ts"
 import { classify, failureIn } from "./openai/failure.ts"
+import { pauseMillis } from "./openai/limits.ts"
 import { overrides } from "./openai/overrides.ts"
 import { decodeRequest } from "./openai/request.ts"
 import { streamEncoder } from "./openai/stream.ts"
@@ -24,34 +25,7 @@ import { usageOf } from "./openai/usage.ts"
 const nothing: Peek = { content: false, usageOnly: false, done: false }
 const content: Peek = { content: true, usageOnly: false, done: false }
 const done: Peek = { content: false, usageOnly: false, done: true }
-
-const skipSpace = (text: string, from: number): number => {
-  let at = from
-  while (text.charCodeAt(at) === 32) at++
-  return at
-}
-
-/**
- * Where the value of `key` begins, -1 where the key is nowhere, -2 where that takes parsing to tell. A quote inside a JSON string is escaped, so a name
- * between two bare quotes and before a colon is a key. The search leaves out the first quote, of which every chunk is full: it is six times faster.
- */
-const valueOf = (data: string, key: string): number => {
-  const at = data.indexOf(key)
-  if (at < 0) return -1
-  if (data.charCodeAt(at - 1) !== 34) return -2
-  const colon = skipSpace(data, at + key.length)
-  return data.charCodeAt(colon) === 58 ? skipSpace(data, colon + 1) : -2
-}
-
-/** Whether the event is plainly a piece of text and nothing else, found without parsing it. */
-const isPlainText = (data: string): boolean => {
-  if (data.includes(`rror"`)) return false
-  const usage = valueOf(data, `usage"`)
-  // A usage of null is what OpenAI sends in every chunk but the last.
-  if (usage === -2 || (usage >= 0 && !data.startsWith("null", usage))) return false
-  const at = valueOf(data, `content"`)
-  return at >= 0 && data.charCodeAt(at) === 34 && data.charCodeAt(at + 1) !== 34
-}
+const broken: Peek = { ...nothing, failure: malformed("expected a JSON object in the provider's stream") }
 
 const some = (value: unknown): boolean =>
   typeof value === "string" ? value !== "" : Array.isArray(value) ? value.length > 0 : typeof value === "object" && value !== null
@@ -73,12 +47,11 @@ const showsContent = (choice: unknown): boolean => {
   return contentKeys.some((key) => some(field(delta, key)))
 }
 
-const peek = (event: SseEvent): Peek => {
-  const { data } = event
-  if (isPlainText(data)) return content
-  if (data.trim() === "[DONE]") return done
+/** A glance at one event. All of it is parsed: what is cut or garbled must not reach a caller whose library would choke on it. */
+const peek = ({ data }: SseEvent): Peek => {
+  if (data.charCodeAt(0) !== 123 && data.trim() === "[DONE]") return done
   const chunk = parse(data)
-  if (!isObject(chunk)) return { ...nothing, failure: malformed("expected a JSON object in the provider's stream") }
+  if (!isObject(chunk)) return broken
   const failure = failureIn(chunk)
   if (failure !== undefined) return { ...nothing, failure }
   const choices = listAt(chunk, "choices")
@@ -98,6 +71,7 @@ export const openai: Dialect = {
   decodeAnswer,
   streamDecoder,
   classify,
+  pauseMillis,
   usageOf,
   failureIn,
   peek,

@@ -6,7 +6,7 @@
  */
 import type { Api } from "../Call.ts"
 import type { CallerDialect, Dialect, Peek, SseEvent } from "../Dialect.ts"
-import { failure, malformed } from "./failures.ts"
+import { failure, is, malformed } from "./failures.ts"
 import { field, isObject, parse, textAt } from "./json.ts"
 import { errorBody } from "./openai/error.ts"
 import { decodeAnswer } from "./responses/answer.ts"
@@ -15,6 +15,7 @@ import { counting } from "./responses/counting.ts"
 import { decodeRequest } from "./responses/decode.ts"
 import { streamEncoder } from "./responses/encodeStream.ts"
 import { errorEvent } from "./responses/error.ts"
+import { pauseMillis } from "./openai/limits.ts"
 import { classify, failureIn, failureOfError } from "./responses/failure.ts"
 import { overrides } from "./responses/overrides.ts"
 import { encodeRequest } from "./responses/request.ts"
@@ -24,9 +25,7 @@ import { encodeAnswer } from "./responses/write.ts"
 
 const nothing: Peek = { content: false, usageOnly: false, done: false }
 const content: Peek = { content: true, usageOnly: false, done: false }
-
-/** How an event begins whose `event:` line a proxy has left out. */
-const textDelta = `{"type":"response.output_text.delta"`
+const broken: Peek = { ...nothing, failure: malformed("expected a JSON object in the provider's stream") }
 
 /** Events that say nothing of their own, found by their name: some of them repeat the whole request. */
 const silent = new Set([
@@ -48,12 +47,16 @@ const ended = (data: unknown): Peek => {
   return { ...nothing, done: true, ...(usage === undefined ? {} : { usage }) }
 }
 
-/** A glance at one event. Usage comes once, in the event that ends the stream. */
+/**
+ * A glance at one event. All of it is parsed: what is cut or garbled must not reach a caller whose library would choke on it. Usage comes once, in the event that ends the
+ * stream.
+ */
 const peek = ({ data, event }: SseEvent): Peek => {
-  if (event.endsWith(".delta") || data.startsWith(textDelta)) return content
-  if (silent.has(event) || data === "[DONE]") return nothing
+  if (data === "[DONE]") return nothing
   const told = parse(data)
-  if (!isObject(told)) return { ...nothing, failure: malformed("expected a JSON object in the provider's stream") }
+  if (!isObject(told)) return broken
+  if (event.endsWith(".delta")) return content
+  if (silent.has(event)) return nothing
   const type = textAt(told, "type") ?? event
   switch (type) {
     case "response.completed":
@@ -62,7 +65,7 @@ const peek = ({ data, event }: SseEvent): Peek => {
     case "response.failed":
       return {
         ...nothing,
-        failure: failureIn(field(told, "response")) ?? failure("server-error", undefined, { message: "the provider's response failed" })
+        failure: failureIn(field(told, "response")) ?? failure(is("server-error"), undefined, { message: "the provider's response failed" })
       }
     case "error":
       return { ...nothing, failure: failureOfError(told) }
@@ -88,6 +91,7 @@ export const responses: Dialect = {
   decodeAnswer,
   streamDecoder,
   classify,
+  pauseMillis,
   usageOf,
   failureIn,
   peek,

@@ -34,8 +34,17 @@ const optional = <S extends Schema.Constraint>(schema: S, value: S["Encoded"]) =
 
 const Share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }, { expected: "a share of all attempts between 0 and 1" }))
 
-/** The classes that a provider can cause, in the order in which a draw looks at them. */
-export const classes = FailureClass.literals.filter((name): name is Exclude<FailureClass, "cancelled"> => name !== "cancelled")
+/**
+ * What can go wrong with an attempt: the classes that a provider can cause, in the order in which a draw looks at them, and an answer that stops half-way without ending, which
+ * is a `timeout` once its route has waited long enough.
+ */
+export const faults = [
+  ...FailureClass.literals.filter(
+    (name): name is Exclude<FailureClass, "cancelled" | "escalated"> => name !== "cancelled" && name !== "escalated"
+  ),
+  "stall"
+] as const
+export type Fault = (typeof faults)[number]
 
 export const Behaviour = Schema.Struct({
   /** From the request to the first token. */
@@ -56,6 +65,8 @@ export const Event = Schema.Struct({
   /** Whom it strikes; everybody where neither is named. */
   targets: Schema.optionalKey(Schema.Array(Schema.String)),
   providers: Schema.optionalKey(Schema.Array(Schema.String)),
+  /** With which credentials, by the variables of their keys; with all of them where absent. */
+  credentials: Schema.optionalKey(Schema.Array(Schema.String)),
   /** Every attempt fails with this class. */
   outage: Schema.optionalKey(Schema.String),
   /** Everything takes so many times as long. */
@@ -113,8 +124,11 @@ const problemsWithNames = (model: Model, policy: Policy): ReadonlyArray<Problem>
     if (!open && !Object.hasOwn(policy.targets, name)) say(path, unknownName("target", name, targets))
   }
   const expectClass = (name: string, path: Problem["path"]): void => {
-    if (!(classes as ReadonlyArray<string>).includes(name)) say(path, unknownName("failure class", name, classes))
+    if (!(faults as ReadonlyArray<string>).includes(name)) say(path, unknownName("failure class", name, faults))
   }
+  const credentials = Object.values(policy.providers).flatMap(({ key, keys = [] }) =>
+    [key, ...keys.map((one) => one.key)].flatMap((one) => one?.env ?? [])
+  )
   const behaviour = ({ errors = {} }: Behaviour, path: Problem["path"]): void => {
     for (const name of Object.keys(errors)) expectClass(name, [...path, "errors", name])
     const sum = Object.values(errors).reduce((sum, share) => sum + share, 0)
@@ -129,6 +143,9 @@ const problemsWithNames = (model: Model, policy: Policy): ReadonlyArray<Problem>
     event.targets?.forEach((name, j) => expectTarget(name, ["events", i, "targets", j]))
     event.providers?.forEach((name, j) => {
       if (!Object.hasOwn(policy.providers, name)) say(["events", i, "providers", j], unknownName("provider", name, providers))
+    })
+    event.credentials?.forEach((name, j) => {
+      if (!credentials.includes(name)) say(["events", i, "credentials", j], unknownName("credential", name, credentials))
     })
     if (event.outage !== undefined) expectClass(event.outage, ["events", i, "outage"])
     if (event.outage === undefined && event.slow === undefined && event.storm === undefined) {
@@ -173,7 +190,9 @@ export interface Drawn {
 export interface Strike {
   readonly from: number
   readonly to: number
-  readonly outage: FailureClass | undefined
+  /** The credentials that it strikes; undefined for all. */
+  readonly credentials: ReadonlyArray<string> | undefined
+  readonly outage: Fault | undefined
   readonly slow: number
   readonly storm: number
   readonly retryAfterMillis: number | undefined
@@ -185,7 +204,7 @@ export interface Played {
   readonly perToken: Drawn
   readonly failAfter: Drawn
   /** Upper ends of the parts of (0, 1) in which an attempt fails, by class. */
-  readonly errors: ReadonlyArray<{ readonly class: FailureClass; readonly below: number }>
+  readonly errors: ReadonlyArray<{ readonly fault: Fault; readonly below: number }>
   readonly strikes: ReadonlyArray<Strike>
 }
 
@@ -206,7 +225,8 @@ export const play = (model: Model, startMillis: number): ((target: Pick<Target, 
     strike: {
       from: event.from === undefined ? 0 : momentOf(event.from, startMillis)!,
       to: event.to === undefined ? Infinity : momentOf(event.to, startMillis)!,
-      outage: event.outage as FailureClass | undefined,
+      credentials: event.credentials,
+      outage: event.outage as Fault | undefined,
       slow: event.slow ?? 1,
       storm: event.storm?.rate ?? 0,
       retryAfterMillis: event.storm?.retryAfter === undefined ? undefined : toMillis(event.storm.retryAfter)
@@ -220,11 +240,11 @@ export const play = (model: Model, startMillis: number): ((target: Pick<Target, 
       firstToken: drawn(firstToken),
       perToken: drawn(perToken),
       failAfter: drawn(failAfter),
-      errors: classes.flatMap((name) => {
+      errors: faults.flatMap((name) => {
         const share = Object.hasOwn(errors, name) ? errors[name]! : 0
         if (share === 0) return []
         sum += share
-        return [{ class: name, below: sum }]
+        return [{ fault: name, below: sum }]
       }),
       strikes: events.flatMap(({ names, providers, strike }) =>
         (names === undefined && providers === undefined) || names?.includes(name) === true || providers?.includes(provider) === true

@@ -57,8 +57,18 @@ export interface TargetSeen {
   readonly measured: {
     readonly attempts: number
     readonly served: number
+    /** Attempts by why they were made: `first`, or `failover`, `retry`, `credential`, `hedge`, `escalation`, `probe`. */
+    readonly why: Reasons
+    /** By the variables of their keys, and how often each was said to be worth nothing any more; where there are several. */
+    readonly credentials?: Readonly<Record<string, { readonly attempts: number; readonly served: number; readonly ended: number }>>
+    /** The part of it that copies of calls have made; absent where there are none. */
+    readonly copies?: { readonly attempts: number; readonly nanoDollars: number }
     /** Candidates that were not tried, by what kept them away. */
     readonly rejectedBy: Reasons
+    /** The part of those that a breaker kept away because their provider had asked to be left alone. */
+    readonly paused: number
+    /** Attempts that have waited for a place. */
+    readonly queued: number
     readonly breakerOpened: number
     readonly probes: number
     readonly inputTokens: number
@@ -111,6 +121,8 @@ export interface Report {
   /** What was assumed of each declared target; `default` says whether anybody said otherwise. */
   readonly model: { readonly default: boolean; readonly targets: Readonly<Record<string, Behaviour>>; readonly events: Model["events"] }
   readonly total: CallsSeen
+  /** Copies of calls, made by `shadow`: not among the calls, and never seen by a caller. Absent where there are none. */
+  readonly copies?: CallsSeen
   readonly routes: ReadonlyArray<{ readonly route: string } & CallsSeen>
   readonly arms: ReadonlyArray<{ readonly route: string; readonly arm: string } & CallsSeen>
   readonly classes: ReadonlyArray<{ readonly class: string } & CallsSeen>
@@ -156,11 +168,21 @@ const callsSeen = (seen: Calls): CallsSeen => ({
   }
 })
 
+const credentials = ({ credentials }: Attempts): NonNullable<TargetSeen["measured"]["credentials"]> =>
+  Object.fromEntries(
+    [...credentials].sort(([a], [b]) => order(a, b)).map(([name, { attempts, ended, served }]) => [name, { attempts, served, ended }])
+  )
+
 const targetSeen = (seen: Attempts): TargetSeen => ({
   measured: {
     attempts: seen.attempts,
     served: seen.served,
+    why: reasons(seen.why),
+    ...(seen.credentials.size === 0 ? {} : { credentials: credentials(seen) }),
+    ...(seen.copies === 0 ? {} : { copies: { attempts: seen.copies, nanoDollars: seen.copiesNanoDollars } }),
     rejectedBy: reasons(seen.rejectedBy),
+    paused: seen.paused,
+    queued: seen.queued,
     breakerOpened: seen.opened,
     probes: seen.probes,
     inputTokens: seen.inputTokens,
@@ -258,6 +280,7 @@ export const reportOf = ({ at, begun, budgets, compiled, model, partial, seed, s
       events: model.events
     },
     total: callsSeen(tally.total),
+    ...(tally.copies.calls === 0 ? {} : { copies: callsSeen(tally.copies) }),
     routes: tally.routes.map(({ route, seen }) => ({ route, ...callsSeen(seen) })),
     arms: tally.arms.map(({ arm, route, seen }) => ({ route, arm, ...callsSeen(seen) })),
     classes: classes.map(([name, seen]) => ({ class: name, ...callsSeen(seen) })),

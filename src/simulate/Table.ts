@@ -147,7 +147,7 @@ const maxAccounts = 40
 
 /** The report as text, without a last line break. */
 export const toText = (report: Report): string => {
-  const { arms, budgets, classes, labels, model, partial, policy, routes, targets, total, traffic } = report
+  const { arms, budgets, classes, copies, labels, model, partial, policy, routes, targets, total, traffic } = report
   const lines: Array<string> = []
   const section = (title: string, more: ReadonlyArray<string>): void => {
     if (more.length > 0) lines.push("", ...(title === "" ? [] : [title]), ...more)
@@ -163,7 +163,7 @@ export const toText = (report: Report): string => {
     "",
     table(
       callColumns<{ readonly name: string } & CallsSeen>("", ({ name }) => name),
-      [{ name: "total", ...total }]
+      [{ name: "total", ...total }, ...(copies === undefined ? [] : [{ name: "copies", ...copies }])]
     )
   )
   section(
@@ -199,14 +199,40 @@ export const toText = (report: Report): string => {
     ...unrouted(report)
   ])
   section(
+    "tried because of (measured)",
+    targets.flatMap(({ measured: { copies, why }, target }) => {
+      const { first = 0, ...others } = why
+      if (sum(others) === 0 && copies === undefined) return []
+      const all = listed({ ...(first === 0 ? {} : { first }), ...others })
+      return [`  ${target}: ${all}${copies === undefined ? "" : `; by copies ${count(copies.attempts)} for ${money(copies.nanoDollars)}`}`]
+    })
+  )
+  section(
+    "credentials (measured)",
+    targets.flatMap(({ measured, target }) => {
+      const each = Object.entries(measured.credentials ?? {}).map(
+        ([name, { attempts, ended, served }]) =>
+          `${name} ${count(attempts)} (${count(served)} served${ended === 0 ? "" : `, ended ${count(ended)}`})`
+      )
+      return each.length === 0 ? [] : [`  ${target}: ${each.join(", ")}`]
+    })
+  )
+  section(
     "not tried (measured)",
-    targets.flatMap(({ measured, target }) => (sum(measured.rejectedBy) === 0 ? [] : [`  ${target}: ${listed(measured.rejectedBy)}`]))
+    targets.flatMap(({ measured, target }) => (sum(measured.rejectedBy) === 0 ? [] : [`  ${target}: ${listed(keptAway(measured))}`]))
   )
   section(
     "failed attempts (modelled)",
     targets.flatMap(({ modelled, target }) => (sum(modelled.failedBy) === 0 ? [] : [`  ${target}: ${listed(modelled.failedBy)}`]))
   )
   return lines.join("\n")
+}
+
+/** What kept candidates away, those apart whose provider had asked for it. */
+const keptAway = ({ paused, rejectedBy }: TargetSeen["measured"]): Reasons => {
+  if (paused === 0) return rejectedBy
+  const { breaker = 0, ...others } = rejectedBy
+  return { ...(breaker === paused ? {} : { breaker: breaker - paused }), paused, ...others }
 }
 
 /** Refusals before any route was chosen. */

@@ -5,9 +5,10 @@
  */
 import type { Compiled, CompiledRoute, Plan } from "../Compile.ts"
 import type { Attempted } from "../Call.ts"
+import type { Failure } from "../Failure.ts"
 import type { Verdict } from "../Health.ts"
 import type { CallRecord } from "../Recorder.ts"
-import type { Target } from "../Target.ts"
+import type { Account, Target } from "../Target.ts"
 import { Histogram } from "./Histogram.ts"
 
 /** Counts by name, in the order of first appearance; reports sort them. */
@@ -68,11 +69,32 @@ interface Sum {
   firstToken: number | undefined
 }
 
+/** What came of one credential of a target. */
+export class Credential {
+  attempts = 0
+  served = 0
+  /** How often its provider has said that it is worth nothing any more. */
+  ended = 0
+
+  add(failure: Failure | undefined): void {
+    this.attempts++
+    if (failure === undefined) this.served++
+    else if (failure.endsCredential === true) this.ended++
+  }
+}
+
 /** What a target saw: attempts, and what kept them away. */
 export class Attempts {
   attempts = 0
   served = 0
   probes = 0
+  /** Attempts that have waited for a place. */
+  queued = 0
+  /** The part of the attempts that copies of calls have made, and what they cost. */
+  copies = 0
+  copiesNanoDollars = 0
+  /** How often it was not tried because its provider had asked to be left alone. */
+  paused = 0
   /** How often its breaker opened. */
   opened = 0
   inputTokens = 0
@@ -82,15 +104,27 @@ export class Attempts {
   estimatedNanoDollars = 0
   unpriced = 0
   readonly failedBy: Counts = new Map()
+  /** Why it was tried. */
+  readonly why: Counts = new Map()
+  /** By the variables of their keys; of a target with several alone. */
+  readonly credentials = new Map<string, Credential>()
   /** Why it was not tried. */
   readonly rejectedBy: Counts = new Map()
   /** From the beginning of a served attempt to its first token, where it streams. */
   readonly firstToken = new Histogram()
   readonly whole = new Histogram()
 
-  add({ endedMillis, estimated, failure, firstTokenMillis, nanoDollars, probe, startedMillis, usage }: Attempted): void {
+  add(attempted: Attempted, isCopy: boolean): void {
+    const { account, endedMillis, estimated, failure, firstTokenMillis, nanoDollars, queuedMillis, startedMillis, usage, why } = attempted
     this.attempts++
-    if (probe) this.probes++
+    bump(this.why, why)
+    if (why === "probe") this.probes++
+    if (queuedMillis > 0) this.queued++
+    if (isCopy) {
+      this.copies++
+      this.copiesNanoDollars += nanoDollars ?? 0
+    }
+    if (attempted.target.accounts.length > 1) this.#credentialOf(account).add(failure)
     if (usage !== undefined) {
       this.inputTokens += usage.inputTokens
       this.outputTokens += usage.outputTokens
@@ -104,6 +138,12 @@ export class Attempts {
     this.served++
     this.whole.add(micros(endedMillis - startedMillis))
     if (firstTokenMillis !== undefined) this.firstToken.add(micros(firstTokenMillis - startedMillis))
+  }
+
+  #credentialOf({ name = "without a key" }: Account): Credential {
+    let found = this.credentials.get(name)
+    if (found === undefined) this.credentials.set(name, (found = new Credential()))
+    return found
   }
 }
 
@@ -129,6 +169,7 @@ const splitsOf = (plan: Plan): ReadonlyArray<Plan & { readonly _tag: "Split" }> 
       return plan.of.flatMap(splitsOf)
     case "When":
       return [...splitsOf(plan.then), ...splitsOf(plan.otherwise)]
+    case "Shadow":
     case "Within":
       return splitsOf(plan.of)
     default:
@@ -138,6 +179,8 @@ const splitsOf = (plan: Plan): ReadonlyArray<Plan & { readonly _tag: "Split" }> 
 
 export class Tally {
   readonly total = new Calls()
+  /** Copies of calls, which are none of the callers' calls; their attempts are among those of targets. */
+  readonly copies = new Calls()
   readonly arms: ReadonlyArray<Arm>
   readonly classes = new Map<string, Calls>()
   /** By name; targets that the policy declares come first, in its order. */
@@ -188,14 +231,16 @@ export class Tally {
     let found = this.targets.get(target.name)
     if (found === undefined) {
       this.targets.set(target.name, (found = new Attempts()))
-      const names = this.#names.get(target.identity)
-      if (names === undefined) this.#names.set(target.identity, [target.name])
-      else names.push(target.name)
+      for (const { identity } of target.accounts) {
+        const names = this.#names.get(identity)
+        if (names === undefined) this.#names.set(identity, [target.name])
+        else names.push(target.name)
+      }
     }
     return found
   }
 
-  /** Counts one call. */
+  /** Counts one call, or one copy of a call. */
   record(record: CallRecord): void {
     const { call, ending } = record
     const sum = this.#sum
@@ -208,8 +253,9 @@ export class Tally {
       this.total.add(record, sum)
       return
     }
+    const isCopy = call.shadowOf !== undefined
     for (const attempted of call.attempts) {
-      this.#targetOf(attempted.target).add(attempted)
+      this.#targetOf(attempted.target).add(attempted, isCopy)
       sum.attempts++
       if (attempted.usage !== undefined) {
         sum.inputTokens += attempted.usage.inputTokens
@@ -219,11 +265,17 @@ export class Tally {
       else sum.nanoDollars += attempted.nanoDollars
       if (attempted.failure === undefined && attempted.firstTokenMillis !== undefined) sum.firstToken = micros(attempted.firstTokenMillis)
     }
-    for (const { by, target } of call.rejections) {
+    for (const { asked, by, target } of call.rejections) {
       const found = this.targets.get(target)
-      if (found !== undefined) bump(found.rejectedBy, by)
+      if (found === undefined) continue
+      bump(found.rejectedBy, by)
+      if (asked === true) found.paused++
     }
     sum.movedOn = ending === "served" && (sum.attempts > 1 || call.rejections.length > 0)
+    if (isCopy) {
+      this.copies.add(record, sum)
+      return
+    }
     this.total.add(record, sum)
     let seen = this.classes.get(call.caller.class)
     if (seen === undefined) this.classes.set(call.caller.class, (seen = new Calls()))

@@ -26,6 +26,7 @@ export default policy({
   ],
   providers: {
     openai: { dialect: "openai", key: env("OPENAI_API_KEY"), region: "us", open: true },
+    shared: { dialect: "groq", keys: [env("GROQ_KEY_A"), { key: env("GROQ_KEY_B"), weight: 3 }, { key: env("GROQ_KEY_C") }] },
     azure: {
       dialect: "azure",
       baseUrl: "https://acme.openai.azure.com",
@@ -54,6 +55,7 @@ export default policy({
       model: "gpt-4o-mini",
       deployment: "chat-eu",
       region: "eu",
+      capacity: { inFlight: 20, queued: 5, wait: "500 millis" },
       tags: ["cheap", "eu"],
       capabilities: {
         contextWindow: 128_000,
@@ -113,11 +115,13 @@ export default policy({
   ],
   routes: ({
     all,
+    answer,
     any,
     asked,
     budget,
     caller,
     deny,
+    escalate,
     first,
     health,
     hedge,
@@ -127,6 +131,7 @@ export default policy({
     request,
     retry,
     send,
+    shadow,
     split,
     spread,
     time,
@@ -197,10 +202,26 @@ export default policy({
       to: first(
         spread("latency", ["mini", "fast"]),
         spread("least-busy", ["mini", send("fast", { maxOutputTokens: 2_000 })]),
-        spread("round-robin", [send("mini")]),
+        shadow(spread("round-robin", [send("mini")]), { copy: "fast", sample: 10 }),
         spread("cost", ["small"]),
         pool("quiet")
       )
+    },
+    {
+      name: "cascade",
+      when: request.id.is("cascade"),
+      to: escalate("fast", {
+        if: any(
+          answer.stop.oneOf("max-tokens", "content-filter"),
+          answer.stop.is("paused"),
+          answer.refused,
+          not(answer.isJson),
+          all(answer.toolCalls.is(0), answer.characters.lt(20)),
+          answer.outputTokens.or(0).gt(4_000),
+          not(answer.outputTokens.present())
+        ),
+        to: "mini"
+      })
     },
     {
       name: "set",

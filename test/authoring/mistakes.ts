@@ -85,7 +85,13 @@ export const rights = policy({
   providers: {
     openai: { dialect: "openai", key: sha256("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08") },
     //! key: | TS2322 | { readonly sha256: string; }' is not assignable to type
-    eu: { dialect: "mistral", key: env("MISTRAL_API_KEY"), region: "eu", open: true }
+    eu: { dialect: "mistral", key: env("MISTRAL_API_KEY"), region: "eu", open: true },
+    none: { dialect: "openai", keys: [] },
+    //! keys: | TS2322 | Type '[]' is not assignable to type
+    pasted: { dialect: "openai", keys: ["sk-1", env("B")] },
+    //! "sk-1" | TS2322 | Type 'string' is not assignable to type
+    heavy: { dialect: "openai", keys: [{ key: env("A"), weight: "3" }] }
+    //! weight: | TS2322 | Type 'string' is not assignable to type 'number'
   },
   targets: {
     mini: { provider: "openai", model: "gpt-4o-mini", price: { input: usd(0.15), output: usd(0.6), cacheRed: usd(0.07) } },
@@ -148,7 +154,7 @@ export const words = policy({
     { name: "j", when: caller.class.is("engg"), to: "mini" },
     //! "engg" | TS2345 | parameter of type '"eng" | "local"'
     { name: "k", when: request.model, to: "mini" },
-    //! when: | TS2741 | in type 'Text<string>' but required in type 'Condition'
+    //! when: | TS2741 | in type 'Text<string>' but required in type 'Condition<"call">'
     { name: "l", when: all(), to: "mini" },
     //! all | TS2555 | Expected at least 1 arguments
     { name: "m", when: not(request.strem), to: "mini" },
@@ -166,7 +172,7 @@ export const words = policy({
     { name: "s", to: within("5 seconds", request.stream) },
     //! request.stream | TS2345 | parameter of type 'Strategy<"big" | "mini">'
     { name: "t", to: when("mini", request.stream, "big") },
-    //! "mini" | TS2345 | parameter of type 'Condition'
+    //! "mini" | TS2345 | parameter of type 'Condition<"call">'
     { name: "v", to: "mini" }
   ]
 })
@@ -208,7 +214,7 @@ export const answers = policy({
     //! target | TS2322 | Type '"bgi"' is not assignable to type '"big" | "mini"'
     //! temperture | TS2561 | Did you mean to write 'temperature'?
   },
-  routes: ({ asked, first, hedge, pool, retry, send, split, spread, within }) => [
+  routes: ({ asked, first, hedge, pool, retry, send, shadow, split, spread, within }) => [
     { name: "a", to: pool("chta") },
     //! "chta" | TS2345 | parameter of type '"chat" | "cheap"'
     { name: "b", to: spread("latncy", ["mini"]) },
@@ -251,8 +257,12 @@ export const answers = policy({
     //! by: | TS2322 | Type 'string' is not assignable to type 'Unit'
     { name: "u", to: first("mini", [{ name: "a" }]) },
     //! [{ | TS2345 | parameter of type 'FirstOptions | Strategy<"big" | "mini">'
-    { name: "v", to: within("60 seconds", asked) }
+    { name: "v", to: within("60 seconds", asked) },
     //! asked | TS2345 | '() => Built<"big" | "mini">' is not assignable
+    { name: "w", to: shadow("mini", { copy: "bgi", sample: 5 }) },
+    //! copy | TS2322 | Type '"bgi"' is not assignable to type
+    { name: "x", to: shadow("mini", { copy: "big" }) }
+    //! { copy | TS2741 | Property 'sample' is missing
   ]
 })
 
@@ -294,7 +304,7 @@ export const facts = policy({
     { name: "e", when: time.weekday.oneOf("saturday", "sonday"), to: "mini" },
     //! "sonday" | TS2345 | is not assignable to parameter of type
     { name: "f", when: time.hour, to: "mini" },
-    //! when: | TS2741 | in type 'Numeric' but required in type 'Condition'
+    //! when: | TS2741 | in type 'Numeric<"call">' but required in type 'Condition<"call">'
     { name: "g", when: health("mni").up, to: "mini" },
     //! "mni" | TS2345 | parameter of type '"big" | "mini"'
     { name: "h", when: health("mini").latencyMillis.gt(500), to: "mini" },
@@ -302,7 +312,7 @@ export const facts = policy({
     { name: "i", when: health("mini").latencyMilis.present(), to: "mini" },
     //! latencyMilis | TS2551 | Did you mean 'latencyMillis'?
     { name: "j", when: all(health("mini").up.or(true), request.stream), to: "mini" },
-    //! or( | TS2339 | Property 'or' does not exist on type 'Flag'
+    //! or( | TS2339 | Property 'or' does not exist on type 'Flag<"call">'
     { name: "k", when: budget("compny").spent.gt(5), to: "mini" },
     //! "compny" | TS2345 | parameter of type '"company" | "month"'
     { name: "l", when: opaque("request.stream"), to: "mini" },
@@ -312,7 +322,7 @@ export const facts = policy({
     { name: "n", when: opaque({ "==": [1, undefined] }), to: "mini" },
     //! undefined | TS2322 | Type 'undefined' is not assignable to type 'Json'
     { name: "o", when: { "===": [1, 1] }, to: "mini" },
-    //! "===" | TS2353 | does not exist in type 'Condition'
+    //! "===" | TS2353 | does not exist in type 'Condition<"call">'
     { name: "p", when: budget("company").usedRatio.gt(0.9), to: "big" }
   ]
 })
@@ -416,7 +426,7 @@ export const kept = policy({
     { name: "f", forbid: { outputAbove: 10 } },
     //! outputAbove | TS2322 | Type 'number' is not assignable to type 'Usd'
     { name: "g", when: caller.team, forbid: { regions: ["us"] } },
-    //! when: | TS2741 | in type 'TextOrAbsent' but required in type 'Condition'
+    //! when: | TS2741 | in type 'TextOrAbsent' but required in type 'Condition<"call">'
     { name: "h", when: caller.class.is("eng"), forbid: { regions: ["us"] } },
     //! "eng" | TS2345 | parameter of type '"local"'
     { name: "i", when: request.strem, forbid: { regions: ["us"] } },
@@ -444,6 +454,37 @@ export const sides = policy({
     { name: "f", forbid: { targets: ["mini"] } }
   ],
   routes: () => [{ name: "all", to: "mini" }]
+})
+
+export const cascades = policy({
+  name: "cascades",
+  providers: { openai: { dialect: "openai" } },
+  targets: { mini: { provider: "openai", model: "gpt-4o-mini" }, big: { provider: "openai", model: "gpt-4o" } },
+  guards: ({ request }) => [{ name: "g", when: request.stream, forbid: { targets: ["big"] } }],
+  routes: ({ all, answer, any, escalate, not, request, when }) => [
+    { name: "a", to: escalate("mini", { if: answer.stop.is("max-token"), to: "big" }) },
+    //! "max-token" | TS2345 | '"max-token"' is not assignable to parameter of type
+    { name: "b", to: escalate("mini", { if: answer.stop.oneOf("end", "length"), to: "big" }) },
+    //! "length" | TS2345 | '"length"' is not assignable to parameter of type
+    { name: "c", to: escalate("mini", { if: request.stream, to: "big" }) },
+    //! if: | TS2322 | Type 'Flag<"call">' is not assignable to type 'Condition<"answer">'
+    { name: "d", to: escalate("mini", { if: any(answer.refused, not(answer.isJson), request.messages.gt(3)), to: "big" }) },
+    //! request.messages | TS2345 | 'Condition<"call">' is not assignable to parameter of type 'Condition<"answer">'
+    { name: "e", when: answer.refused, to: "mini" },
+    //! when | TS2322 | is not assignable to type
+    { name: "f", when: all(request.stream, not(answer.refused)), to: "mini" },
+    //! not | TS2345 | 'Condition<"answer">' is not assignable to parameter of type 'Condition<"call">'
+    { name: "g", to: when(answer.characters.lt(5), "mini", "big") },
+    //! answer.characters | TS2345 | 'Condition<"answer">' is not assignable to parameter of type 'Condition<"call">'
+    { name: "h", to: escalate("mini", { if: answer.outputTokens.gt(5), to: "big" }) },
+    //! gt | TS2339 | does not exist on type 'CountOrAbsent'
+    { name: "i", to: escalate("mini", { if: answer.length.gt(5), to: "big" }) },
+    //! length | TS2339 | does not exist on type 'AnswerFacts'
+    { name: "j", to: escalate("mini", { if: answer.refused, to: "bgi" }) },
+    //! to: "bgi" | TS2322 | Type '"bgi"' is not assignable to type
+    { name: "k", to: escalate("mini", { to: "big" }) }
+    //! { to | TS2741 | Property 'if' is missing
+  ]
 })
 
 export const acme = organisation({

@@ -155,6 +155,16 @@ shownTable(
         {}
       ]
     ],
+    "of which no call is shown, because a guard may deny any": [
+      { ...routes({ name: "a", to: when(never) }), guards: [{ name: "g", when: unsure, forbid: { targets: ["big"] } }] },
+      [
+        "warning",
+        "dead-branch",
+        'routes[0] "a".to.when.then',
+        "`then` is never taken: its condition never holds",
+        "write `otherwise` alone, or mend the condition"
+      ]
+    ],
     "none of which it is not known": [routes({ name: "a", to: when(unsure) })],
     "none for the keys that there are alone": [{ ...routes({ name: "a", to: when(is("caller.team", "core")) }), ...keyed }]
   },

@@ -103,25 +103,24 @@ table(
         "begin the hedge sooner"
       ]
     ],
-    "a retry whose first wait is longer than the deadline": [
-      to(within("10 seconds", { ...retry(3, "a"), backoff: { first: "20 seconds", longest: "60 seconds" } })),
+    "a retry whose first wait may be longer than the deadline, or nothing": [
+      to(within("10 seconds", { ...retry(3, "a"), backoff: { first: "20 seconds", longest: "60 seconds" } }))
+    ],
+    "a retry of what uses the deadline up": [
+      to(within("10 seconds", { ...retry(3, within("10 seconds", "a")), on: ["timeout"] })),
       [
         "warning",
         "deadline-starves",
-        `${at}.within.backoff`,
-        "within 10 seconds passes before a second try, which waits 10 s at least",
-        "make the deadline around it longer, or what is tried and waited for shorter"
+        `${at}.within`,
+        "within 10 seconds leaves nothing for a second try if `a` stalls, which may take 10 s",
+        "make the deadline around it longer, or what is tried shorter"
       ]
     ],
-    "a retry of what may use the deadline up": [
-      to(within("10 seconds", { ...retry(3, within("9.9 seconds", "a")), on: ["timeout"] })),
-      [
-        "warning",
-        "deadline-starves",
-        `${at}.within.backoff`,
-        "within 10 seconds leaves nothing for a second try if `a` stalls, which may take 9.9 s",
-        "make the deadline around it longer, or what is tried and waited for shorter"
-      ]
+    "a retry of what leaves a moment of the deadline": [
+      to(within("10 seconds", { ...retry(3, within("9.9 seconds", "a")), on: ["timeout"] }))
+    ],
+    "a retry that does not try again after a timeout": [
+      to(within("10 seconds", { ...retry(3, within("10 seconds", "a")), on: ["overloaded"] }))
     ],
     "a retry within its deadline": [to(within("30 seconds", retry(3, within("5 seconds", "a"))))],
     "one attempt for a hedge": [

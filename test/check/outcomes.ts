@@ -22,6 +22,8 @@ const alternatives = (plan: Plan): ReadonlyArray<Plan> | undefined => {
       return plan.of
     case "Hedge":
       return [plan.of, plan.with]
+    case "Escalate":
+      return [plan.of, plan.to]
     default:
       return undefined
   }
@@ -34,6 +36,8 @@ const chosen = (plan: Plan, { slots }: Decision): Plan | undefined => {
       return plan.arms[slots[plan.slot]!]?.plan
     case "When":
       return slots[plan.slot] === 1 ? plan.then : plan.otherwise
+    // Nobody waits for a copy.
+    case "Shadow":
     case "Within":
     case "Retry":
       return plan.of
@@ -54,7 +58,7 @@ const isDenied = (plan: Plan, decision: Decision): boolean => {
   if (plan._tag === "Deny") return true
   const inner = chosen(plan, decision)
   if (inner !== undefined) return isDenied(inner, decision)
-  return (plan._tag === "First" || plan._tag === "Hedge") && isDenied(alternatives(plan)![0]!, decision)
+  return (plan._tag === "First" || plan._tag === "Hedge" || plan._tag === "Escalate") && isDenied(alternatives(plan)![0]!, decision)
 }
 
 /** The targets that a call may be sent to, if those before them are refused or fail: none after a `deny`. */
@@ -89,6 +93,12 @@ export const planAt = ({ policy, routes }: Compiled, decision: Decision, path: P
         break
       case "Hedge":
         plan = path[i] === "with" ? at.with : at.of
+        break
+      case "Escalate":
+        plan = path[i] === "to" ? at.to : at.of
+        break
+      case "Shadow":
+        plan = path[i] === "copy" ? (decision.slots[at.slot] === 1 ? at.copy : undefined) : at.of
         break
       case "Split": {
         const arm = path[++i] as number

@@ -19,6 +19,7 @@ import { messages } from "../../src/providers/anthropic.ts"
 import { chatCompletions } from "../../src/providers/openai.ts"
 import { responsesApi } from "../../src/providers/responses.ts"
 import { type CallRecord, Recorder } from "../../src/Recorder.ts"
+import { Slots } from "../../src/Slots.ts"
 import { Upstream, type UpstreamRequest } from "../../src/Upstream.ts"
 import { compiled } from "../scripted.ts"
 import { pixel } from "./sdk/driver.ts"
@@ -821,6 +822,7 @@ describe("pictures", () => {
         )
       ),
       Health.layer(),
+      Slots.layer,
       Keys.layerNames,
       Ledger.layerMemory,
       Recorder.layerOf((record) => void records.push(record))

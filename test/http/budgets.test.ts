@@ -160,6 +160,8 @@ describe("an attempt is charged", () => {
       const { gateway } = await one(script)
       await ask(gateway)
       assert.deepStrictEqual(chargeOf(await gateway.line(0)), [{ estimated: false, nano_dollars: 0 }])
+      // A dead credential is not what keeps the next one out.
+      gateway.pass(600_000)
       assert.strictEqual(await leftOf(gateway), dollar)
     }
     const { gateway, upstream } = await one(silence)

@@ -577,7 +577,7 @@ describe("a breaker", () => {
     const answer = await send(gateway, { body: asking() })
     assert.strictEqual(answer.status, 200)
     const line = await gateway.line(5)
-    assert.strictEqual(line.attempts?.[0]?.probe, true)
+    assert.strictEqual(line.attempts?.[0]?.why, "probe")
     assert.deepStrictEqual(line.rejections, [{ target: "one", by: "breaker" }])
   })
 

@@ -273,6 +273,8 @@ describe("over OpenAI", () => {
       it(`${name}: the client with its usual retries asks once`, async () => {
         const { gateway, one } = await overOpenAI(script)
         for (const streamed of [false, true]) {
+          // What has been said of the credential is forgotten by then.
+          gateway.pass(3_600_000)
           const before = one.heard.length
           const error = await raised(clientOf(gateway).chat.completions.create({ model: "any", messages: hello, stream: streamed }))
           assert.strictEqual(error.constructor.name, raises)
@@ -847,6 +849,8 @@ describe("over Claude", () => {
       it(`${name}: in OpenAI's shape, and asked once`, async () => {
         const { gateway, one } = await overClaude(script)
         for (const streamed of [false, true]) {
+          // What has been said of the credential is forgotten by then.
+          gateway.pass(3_600_000)
           const before = one.heard.length
           const error = await raised(clientOf(gateway).chat.completions.create({ model: "any", messages: hello, stream: streamed }))
           assert.strictEqual(error.constructor.name, raises)

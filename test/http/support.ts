@@ -348,6 +348,9 @@ export interface Line {
   readonly message?: string
   readonly attempts?: ReadonlyArray<{
     readonly target: string
+    readonly why: string
+    /** The variable of its key. */
+    readonly credential?: string
     readonly outcome: string
     readonly status?: number
     readonly input_tokens?: number
@@ -355,7 +358,6 @@ export interface Line {
     readonly first_token_ms?: number
     readonly message?: string
     readonly committed?: true
-    readonly probe?: true
     readonly losses?: ReadonlyArray<string>
     readonly changed?: ReadonlyArray<string>
     readonly nano_dollars?: number

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Outcome } from "../../src/Attempt.ts"
 import type { Binding } from "../../src/Ledger.ts"
-import type { StrategyEncoded } from "../../src/Policy.ts"
+import type { PolicyEncoded, StrategyEncoded } from "../../src/Policy.ts"
 import { paid } from "../scripted.ts"
 import { stepped } from "../stepwise.ts"
 
@@ -29,9 +29,22 @@ const failed = (more: Partial<Outcome> = {}): Outcome => ({
   ...more
 })
 
+const rateLimited = failed({ failure: { class: "rate-limited", message: "as written", retryAfterMillis: 1_000 }, status: 429 })
+const dead = failed({ failure: { class: "auth", message: "as written", endsCredential: true }, status: 401 })
+
 /** Enough for two attempts at a time. */
 const budget: Binding = { budget: "day", per: "class", scope: "local", every: "day", limitNanoDollars: 2_500_000 }
-const policy = (to: StrategyEncoded) => paid(to, { budgets: { day: { per: "class", limit: { usd: 0.0025 }, every: "day" } } })
+const policy = (to: StrategyEncoded): PolicyEncoded => {
+  const { classes, providers, targets, ...rest } = paid(to)
+  return {
+    ...rest,
+    providers: { ...providers, many: { dialect: "openai", keys: [{ env: "A_KEY" }, { env: "B_KEY" }] } },
+    // With two credentials.
+    targets: { ...targets, k: { ...targets["a"]!, provider: "many" } },
+    classes: { local: { ...classes!["local"]!, may: [...classes!["local"]!.may, "k"] } },
+    budgets: { day: { per: "class", limit: { usd: 0.0025 }, every: "day" } }
+  }
+}
 
 /** What an attempt comes to in three steps. */
 const slowly = (outcome: Outcome | "dies", claim?: () => boolean): Effect.Effect<Outcome> =>
@@ -51,6 +64,13 @@ const attempts: Readonly<Record<string, readonly [to: StrategyEncoded, outcomes:
   "that is served by the second target, the first unbilled": [first("a", "b"), { a: failed({ unbilled: true }), b: served }],
   "that fails everywhere": [first("a", "b"), { a: failed(), b: failed() }],
   "that dies": [first("a", "b"), { a: failed({ unbilled: true }), b: "dies" }],
+  "that goes from one credential to the other": [first("k", "b"), { k: rateLimited, b: served }],
+  "that goes from one credential to the other, unbilled": [first("k", "b"), { k: { ...rateLimited, unbilled: true }, b: served }],
+  "whose credentials are both dead": [first("k", "b"), { k: { ...dead, unbilled: true }, b: served }],
+  "that is escalated": [
+    { _tag: "Escalate", of: "a", if: { "===": [{ var: "answer.toolCalls" }, 0] }, to: "b" },
+    { a: failed({ failure: { class: "escalated", message: "as written" }, status: 200, usage: served.usage }), b: served }
+  ],
   "of which a hedge is served by its first side": [hedge("a", "b"), { a: served, b: served }],
   "of which a hedge is served by its second side": [hedge("a", "b"), { a: failed(), b: served }],
   "of which a hedge stops its second side": [
@@ -87,6 +107,10 @@ describe("a caller who goes away after any number of steps", () => {
             spentNanoDollars: charged.reduce((all, one) => all + one, 0)
           })
           assert.deepStrictEqual(call!.underway, [])
+          for (const { account } of call!.attempts) {
+            // Nobody is left a probe's place for ever.
+            for (const name of [account.identity, account.credential]) assert.isUndefined(world.health.shut(name, 1e9))
+          }
           assert.isAtMost(charged.filter((nanoDollars) => nanoDollars > 0).length, world.sent())
           for (const { estimated, nanoDollars, reservedNanoDollars } of call!.attempts) {
             assert.strictEqual(reservedNanoDollars, 1_000_000)
@@ -94,7 +118,7 @@ describe("a caller who goes away after any number of steps", () => {
           }
           // Either the probe has told something, or its place is free.
           const told = call!.attempts.some(({ failure, target }) => target.name === "a" && failure?.class === "overloaded")
-          assert.strictEqual(world.health.admits(world.identity("a"), 0), !told)
+          assert.strictEqual(world.health.admits(world.identity("a"), 0) !== undefined, !told)
 
           const [one] = call!.attempts
           if (one === undefined) seen.before++
@@ -136,7 +160,7 @@ describe("both sides of a hedge that wait for their reservations", () => {
       assert.deepStrictEqual([call!.begun, call!.attempts.length, world.sent()], [1, 1, 1])
       refused += call!.rejections.filter(({ by }) => by === "effort").length
       assert.deepInclude(world.ledger.balance(budget, 0), { reservedNanoDollars: 0, spentNanoDollars: 0 })
-      assert.isTrue(world.health.admits(world.identity("b"), 0))
+      assert.isDefined(world.health.admits(world.identity("b"), 0))
     }
     assert.strictEqual(refused, 6)
   })

@@ -539,10 +539,11 @@ describe("streams of other dialects as OpenAI's SDK accumulates them", () => {
 })
 
 describe("a glance", () => {
-  it("finds text without parsing it", () => {
+  it("parses all of what it forwards", () => {
     const broken = { event: "response.output_text.delta", data: "{" }
-    assert.isTrue(responses.peek(broken).content)
-    assert.isTrue(responses.peek({ event: "", data: `{"type":"response.output_text.delta","delta":` }).content)
+    assert.strictEqual(responses.peek(broken).failure?.class, "malformed")
+    const cut = { event: "", data: `{"type":"response.output_text.delta","delta":` }
+    assert.strictEqual(responses.peek(cut).failure?.class, "malformed")
     assert.strictEqual(responses.peek({ event: "", data: "{" }).failure?.class, "malformed")
   })
 

@@ -50,21 +50,29 @@ export class Timeline {
     thread.process.return(undefined as never)
   }
 
+  /** Lets one of those that wait go on. */
+  #next(waiting: ReadonlyArray<Thread<unknown>>): void {
+    const ready = waiting.find(({ pause }) => "until" in pause! && pause.until())
+    if (ready !== undefined) return this.#step(ready)
+    const due = waiting.flatMap((thread) => ("at" in thread.pause! ? [{ thread, at: thread.pause.at }] : []))
+    due.sort((a, b) => a.at - b.at || a.thread.order - b.thread.order)
+    this.now = Math.max(this.now, due[0]!.at)
+    this.#step(due[0]!.thread)
+  }
+
+  #waiting(): ReadonlyArray<Thread<unknown>> {
+    return this.#threads.filter(({ over }) => !over)
+  }
+
   /** Lets time pass until a process has come to its end. */
   run<A>(process: Process<A>): A {
     const main = this.begin(process)
-    while (!main.over) {
-      const waiting = this.#threads.filter(({ over }) => !over)
-      const ready = waiting.find(({ pause }) => "until" in pause! && pause.until())
-      if (ready !== undefined) {
-        this.#step(ready)
-        continue
-      }
-      const due = waiting.flatMap((thread) => ("at" in thread.pause! ? [{ thread, at: thread.pause.at }] : []))
-      due.sort((a, b) => a.at - b.at || a.thread.order - b.thread.order)
-      this.now = Math.max(this.now, due[0]!.at)
-      this.#step(due[0]!.thread)
-    }
+    while (!main.over) this.#next(this.#waiting())
     return main.result!
+  }
+
+  /** Lets time pass until whatever has begun has come to its end. */
+  finish(): void {
+    for (let waiting = this.#waiting(); waiting.length > 0; waiting = this.#waiting()) this.#next(waiting)
   }
 }

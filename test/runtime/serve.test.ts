@@ -514,7 +514,7 @@ describe("stop", () => {
     assert.include(cli.stderr(), "stopped with 1 call cut off after 1 s")
     assert.deepStrictEqual(
       cli.lines().map(({ ending }) => ending),
-      ["cancelled"]
+      ["failed"]
     )
   })
 

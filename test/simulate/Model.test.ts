@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { render } from "../../src/simulate/Form.ts"
-import { classes, type Model, parseModel, problemsWithTimes } from "../../src/simulate/Model.ts"
+import { faults, type Model, parseModel, problemsWithTimes } from "../../src/simulate/Model.ts"
 import { Fields } from "../../src/simulate/Traffic.ts"
 import { compiled, plainly, ran, steady, team } from "./support.ts"
 
@@ -75,7 +75,7 @@ describe("parseModel", () => {
     [
       "what no provider does",
       { default: { errors: { cancelled: 0.1 } } },
-      "default.errors.cancelled: unknown failure class `cancelled`; known are `rate-limited`, `quota-exhausted`, `overloaded`, `server-error`, `timeout`, `connection`, `stream-cut`, `malformed`, `context-length`, `content-filter`, `bad-request`, `auth`"
+      "default.errors.cancelled: unknown failure class `cancelled`; known are `rate-limited`, `quota-exhausted`, `overloaded`, `server-error`, `timeout`, `connection`, `stream-cut`, `malformed`, `context-length`, `content-filter`, `bad-request`, `auth`, `stall`"
     ],
     [
       "a share above 1",
@@ -146,7 +146,7 @@ describe("the page about simulations", () => {
     const { total } = await ran(chat, traffic.trim().split("\n"))
     assert.strictEqual(total.measured.calls, 2)
     for (const name of Object.keys(Fields.fields)) assert.include(page, `\`${name}\``)
-    for (const name of classes) assert.include(page, `\`${name}\``)
+    for (const name of faults) assert.include(page, `\`${name}\``)
   })
 })
 
@@ -305,9 +305,15 @@ describe("events", () => {
       model: { default: constant, events: [{ storm: { rate: 0.4, retryAfter: "7 seconds" } }] },
       health: { failures: Infinity }
     })
-    assert.deepStrictEqual(Object.keys(targets[0]!.modelled.failedBy), ["rate-limited"])
-    assert.closeTo(targets[0]!.modelled.failedBy["rate-limited"]!, 0.4 * n, 5 * Math.sqrt(n * 0.24))
-    assert.deepStrictEqual(Object.keys(total.modelled.failedBy), ["upstream_rate_limited"])
+    const { attempts, paused, rejectedBy } = targets[0]!.measured
+    const { failedBy } = targets[0]!.modelled
+    assert.deepStrictEqual(Object.keys(failedBy), ["rate-limited"])
+    assert.closeTo(failedBy["rate-limited"]!, 0.4 * attempts, 5 * Math.sqrt(attempts * 0.24))
+    assert.deepStrictEqual(total.modelled.failedBy, { upstream_rate_limited: failedBy["rate-limited"]! })
+    // Whoever comes within the wait is not sent there: about seven calls for each that was told.
+    assert.deepStrictEqual(rejectedBy, { breaker: n - attempts })
+    assert.deepStrictEqual([paused, total.measured.refusedBy], [n - attempts, { target_paused: n - attempts }])
+    assert.closeTo(rejectedBy["breaker"]! / failedBy["rate-limited"]!, 6.5, 0.6)
     // An error that is answered so is not billed, so everything else has a known price.
     assert.strictEqual(targets[0]!.measured.unpricedAttempts, 0)
   })

@@ -94,6 +94,7 @@ export const removedParts = (
       return
     }
     switch (of._tag) {
+      case "Shadow":
       case "Within":
       case "Retry":
         return go(of.of, [...path, "of"], way)

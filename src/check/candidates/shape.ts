@@ -41,6 +41,11 @@ export const alternatives = (
         { of: strategy.of, path: [...path, "of"], is: "first choice" },
         { of: strategy.with, path: [...path, "with"], is: "hedge" }
       ]
+    case "Escalate":
+      return [
+        { of: strategy.of, path: [...path, "of"], is: "first choice" },
+        { of: strategy.to, path: [...path, "to"], is: "escalation" }
+      ]
     case "Split":
       return strategy.arms.map(({ name, to }, i) => ({ of: to, path: [...path, "arms", i], is: `arm \`${name}\`` }))
     case "Spread":
@@ -61,6 +66,8 @@ export const sendsIn = (pools: Pools, strategy: Strategy): ReadonlyArray<Send> =
       return [strategy]
     case "When":
       return [...sendsIn(pools, strategy.then), ...sendsIn(pools, strategy.otherwise)]
+    // Nobody waits for a copy: what it lacks takes nothing from a caller.
+    case "Shadow":
     case "Within":
     case "Retry":
       return sendsIn(pools, strategy.of)

@@ -1,72 +1,114 @@
 /**
  * The failure table of `generateContent`, at AI Studio and Vertex AI (google.rpc `Code`, `ErrorInfo`, `QuotaFailure`, `RetryInfo`; google.api `ErrorReason`; ai.google.dev,
- * "Troubleshooting guide").
+ * "Troubleshooting guide" and "Rate limits").
  *
  * The reason of an `ErrorInfo` decides first, since a key that is not valid comes as a plain 400 `INVALID_ARGUMENT`; then the canonical status with what its details say: a quota of the
- * day will not come back by waiting, one of the minute will. `NOT_FOUND` is the model, which stands in the address. Vertex AI wraps the error in a list where a stream was
+ * day will not come back by waiting, one of the minute will. A 402 is certain: prepaid credits are spent, and every key of the account with them. `NOT_FOUND` is the model, which stands in the address. Vertex AI wraps the error in a list where a stream was
  * asked for.
  *
  * A prompt that was blocked (`promptFeedback.blockReason`, no candidates) is no failure here: the provider answers it with a 200, bills it, and a caller of this dialect must get its
  * bytes unchanged. For callers of other dialects it is an answer without parts that a content filter stopped, as their own providers would say it (`answer.ts`).
  */
 import type { Failure, FailureClass } from "../../Failure.ts"
-import { classOfStatus, failure, looseMessage } from "../failures.ts"
+import {
+  certain,
+  ends,
+  failure,
+  is,
+  look,
+  looseMessage,
+  type Phrase,
+  saidBy,
+  type Table,
+  type Verdict,
+  verdictOfStatus
+} from "../failures.ts"
 import type { Headers } from "../failures.ts"
 import { field, isObject, listAt, textAt } from "../json.ts"
 
-const byReason: Readonly<Record<string, FailureClass>> = {
-  API_KEY_INVALID: "auth",
-  API_KEY_SERVICE_BLOCKED: "auth",
-  API_KEY_HTTP_REFERRER_BLOCKED: "auth",
-  API_KEY_IP_ADDRESS_BLOCKED: "auth",
-  API_KEY_ANDROID_APP_BLOCKED: "auth",
-  API_KEY_IOS_APP_BLOCKED: "auth",
-  ACCESS_TOKEN_EXPIRED: "auth",
-  ACCESS_TOKEN_SCOPE_INSUFFICIENT: "auth",
-  ACCESS_TOKEN_TYPE_UNSUPPORTED: "auth",
-  ACCOUNT_STATE_INVALID: "auth",
-  CREDENTIALS_MISSING: "auth",
-  CONSUMER_INVALID: "auth",
-  CONSUMER_SUSPENDED: "auth",
-  IAM_PERMISSION_DENIED: "auth",
-  SERVICE_DISABLED: "auth",
-  LOCATION_POLICY_VIOLATED: "auth",
-  USER_PROJECT_DENIED: "auth",
-  BILLING_DISABLED: "quota-exhausted"
+const byReason: Table = {
+  API_KEY_INVALID: ends("auth"),
+  // What a key is restricted to holds for all that we ask with it.
+  API_KEY_SERVICE_BLOCKED: ends("auth"),
+  API_KEY_HTTP_REFERRER_BLOCKED: ends("auth"),
+  API_KEY_IP_ADDRESS_BLOCKED: ends("auth"),
+  API_KEY_ANDROID_APP_BLOCKED: ends("auth"),
+  API_KEY_IOS_APP_BLOCKED: ends("auth"),
+  // The next token is another one.
+  ACCESS_TOKEN_EXPIRED: is("auth"),
+  ACCESS_TOKEN_SCOPE_INSUFFICIENT: ends("auth"),
+  ACCESS_TOKEN_TYPE_UNSUPPORTED: ends("auth"),
+  ACCOUNT_STATE_INVALID: ends("auth"),
+  CREDENTIALS_MISSING: ends("auth"),
+  CONSUMER_INVALID: ends("auth"),
+  CONSUMER_SUSPENDED: ends("auth"),
+  SERVICE_DISABLED: ends("auth"),
+  // One resource, one place.
+  IAM_PERMISSION_DENIED: is("auth"),
+  LOCATION_POLICY_VIOLATED: is("auth"),
+  USER_PROJECT_DENIED: is("auth"),
+  BILLING_DISABLED: ends("quota-exhausted")
 }
 
-const byStatus: Readonly<Record<string, FailureClass>> = {
-  UNAUTHENTICATED: "auth",
-  PERMISSION_DENIED: "auth",
-  NOT_FOUND: "auth",
-  RESOURCE_EXHAUSTED: "rate-limited",
-  UNAVAILABLE: "overloaded",
-  DEADLINE_EXCEEDED: "timeout",
-  INTERNAL: "server-error",
-  UNKNOWN: "server-error",
-  DATA_LOSS: "server-error",
-  ABORTED: "server-error",
-  CANCELLED: "server-error",
-  FAILED_PRECONDITION: "bad-request",
-  INVALID_ARGUMENT: "bad-request",
-  OUT_OF_RANGE: "bad-request",
-  ALREADY_EXISTS: "bad-request",
-  UNIMPLEMENTED: "bad-request"
+const byStatus: Table = {
+  UNAUTHENTICATED: ends("auth"),
+  PERMISSION_DENIED: is("auth"),
+  NOT_FOUND: is("auth"),
+  RESOURCE_EXHAUSTED: is("rate-limited"),
+  UNAVAILABLE: is("overloaded"),
+  DEADLINE_EXCEEDED: is("timeout"),
+  INTERNAL: is("server-error"),
+  UNKNOWN: is("server-error"),
+  DATA_LOSS: is("server-error"),
+  ABORTED: is("server-error"),
+  CANCELLED: is("server-error"),
+  FAILED_PRECONDITION: is("bad-request"),
+  INVALID_ARGUMENT: is("bad-request"),
+  OUT_OF_RANGE: is("bad-request"),
+  ALREADY_EXISTS: is("bad-request"),
+  UNIMPLEMENTED: is("bad-request")
 }
 
-const tooLong =
-  /input token count|token count .*exceeds|exceeds the (?:maximum|limit) .*tokens|maximum number of (?:input )?tokens|payload size exceeds|context (?:length|window)/i
-const badKey = /api[_ ]key not (?:valid|found)|api key expired|invalid authentication credentials/i
-const filtered =
-  /responsible ai|violat\w* .*(?:polic|practices|guidelines)|blocked (?:by|due to) (?:safety|the safety|model armor|prohibited)/i
-const broke =
-  /\bbilling\b.*(?:disabled|enabled|not active)|enable billing|prepay\w* credits|credits? (?:are|is) depleted|spend(?:ing)? (?:cap|limit)/i
-const perDay = /per[ _-]?day|daily/i
+/** Classes of statuses that say so little that the words of the message may correct them. */
+const vague: ReadonlyArray<FailureClass> = ["bad-request", "server-error"]
+
 const place = /location is not supported|not available in your (?:country|region)/i
-const again = /retry in (\d+(?:\.\d+)?)(ms|s)\b/i
 
-const own = (table: Readonly<Record<string, FailureClass>>, name: string | undefined): FailureClass | undefined =>
-  name !== undefined && Object.hasOwn(table, name) ? table[name] : undefined
+/** There is no money, and none comes back by itself. */
+const broke: Phrase = {
+  words: /\bbilling\b.*(?:disabled|enabled|not active)|enable billing|prepay\w* credits|credits? (?:are|is) depleted/i,
+  verdict: ends("quota-exhausted")
+}
+/** A month's cap, which is told without a wait; a limit on what is spent in ten minutes is a rate. */
+const capped: Phrase = { words: /spend(?:ing)? (?:cap|limit)/i, verdict: ends("quota-exhausted") }
+
+const byWords: ReadonlyArray<Phrase> = [
+  {
+    words:
+      /input token count|token count .*exceeds|exceeds the (?:maximum|limit) .*tokens|maximum number of (?:input )?tokens|payload size exceeds|context (?:length|window)/i,
+    corrects: vague,
+    verdict: is("context-length")
+  },
+  {
+    words: /api[_ ]key not (?:valid|found)|api key expired|invalid authentication credentials/i,
+    corrects: ["bad-request"],
+    verdict: ends("auth")
+  },
+  { words: /reported as leaked|unregistered callers|project has been (?:denied|suspended)/i, corrects: ["auth"], verdict: ends("auth") },
+  // Without billing nothing is free in some places, and the same key may serve from elsewhere.
+  { words: new RegExp(`(?:${place.source}).*enable billing`, "i"), verdict: is("quota-exhausted") },
+  broke,
+  capped,
+  { words: place, verdict: is("auth") },
+  {
+    words: /responsible ai|violat\w* .*(?:polic|practices|guidelines)|blocked (?:by|due to) (?:safety|the safety|model armor|prohibited)/i,
+    corrects: vague,
+    verdict: is("content-filter")
+  }
+]
+
+const perDay = /per[ _-]?day|daily/i
+const again = /retry in (\d+(?:\.\d+)?)(ms|s)\b/i
 
 /** The error object of a body, which may be the first entry of a list. */
 const errorIn = (body: unknown): unknown => {
@@ -102,9 +144,6 @@ const statusIn = (error: unknown): number | undefined => {
   return typeof code === "number" && Number.isInteger(code) && code >= 400 && code <= 599 ? code : undefined
 }
 
-/** A status whose class the words of the message may correct. */
-const isVague = (found: FailureClass | undefined): boolean => found === undefined || found === "bad-request" || found === "server-error"
-
 const judge = (status: number | undefined, body: unknown, headers: Headers): Failure => {
   const error = errorIn(body)
   const canonical = textAt(error, "status")
@@ -112,32 +151,23 @@ const judge = (status: number | undefined, body: unknown, headers: Headers): Fai
   const message = textAt(error, "message") ?? (typeof error === "string" ? error : looseMessage(body)) ?? ""
   // Inside a success the error object carries the status that it would have had.
   const shown = status !== undefined && status >= 400 ? status : statusIn(error)
-  const told = own(byStatus, canonical)
+  const told = look(byStatus, canonical)
   // A refused credential is ours and never the caller's fault, whatever else is said of it.
-  const isRefused = told === "bad-request" && (shown === 401 || shown === 403)
-  const named = told !== undefined && !isRefused ? told : shown === undefined ? undefined : classOfStatus(shown)
-  const found: FailureClass =
-    own(byReason, reason) ??
-    (named === "rate-limited"
-      ? isSpent(error, message) || broke.test(message)
-        ? "quota-exhausted"
-        : named
-      : isVague(named) && tooLong.test(message)
-        ? "context-length"
-        : named === "bad-request" && badKey.test(message)
-          ? "auth"
-          : broke.test(message)
-            ? "quota-exhausted"
-            : place.test(message)
-              ? "auth"
-              : isVague(named) && filtered.test(message)
-                ? "content-filter"
-                : (named ?? "server-error"))
+  const isRefused = told?.class === "bad-request" && (shown === 401 || shown === 403)
+  const named = told !== undefined && !isRefused ? told : shown === undefined ? undefined : verdictOfStatus(shown)
   const retry = retryMillis(error, message)
-  const waits = retry === undefined || headers["retry-after"] !== undefined || headers["retry-after-ms"] !== undefined
+  const hasHeader = headers["retry-after"] !== undefined || headers["retry-after-ms"] !== undefined
+  const isRate = named?.class === "rate-limited"
+  const found: Verdict =
+    certain(shown) ??
+    look(byReason, reason) ??
+    (isRate
+      ? saidBy(retry === undefined && !hasHeader ? [broke, capped] : [broke], message, shown)
+      : saidBy(byWords, message, shown, named)) ??
+    (isRate && isSpent(error, message) ? is("quota-exhausted") : (named ?? is("server-error")))
   const [violation] = listAt(detailOf(error, "BadRequest"), "fieldViolations")
   const said = { type: canonical, code: reason, message, param: textAt(violation, "field") }
-  return failure(found, shown ?? status, said, waits ? headers : { ...headers, "retry-after-ms": String(retry) })
+  return failure(found, shown ?? status, said, retry === undefined || hasHeader ? headers : { ...headers, "retry-after-ms": String(retry) })
 }
 
 /** The class of an answer that is not a success. */

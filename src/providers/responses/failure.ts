@@ -4,39 +4,39 @@
  * A failed response comes with status 200. Its error has a code (openai SDK, `ResponseError`), of which those that Chat Completions does not know are below; where the
  * code says nothing, the table of Chat Completions judges.
  */
-import type { Failure, FailureClass } from "../../Failure.ts"
-import { failure } from "../failures.ts"
+import type { Failure } from "../../Failure.ts"
+import { failure, is, type Table } from "../failures.ts"
 import { field, isObject, type Json, textAt } from "../json.ts"
 import * as chat from "../openai/failure.ts"
 
-const byCode: Readonly<Record<string, FailureClass>> = {
+const byCode: Table = {
   // It comes with a flagged prompt as well as with a malformed one; the message of the former says so, and Chat's table reads it first.
-  invalid_prompt: "bad-request",
-  data_residency_mismatch: "bad-request",
-  bio_policy: "content-filter",
-  misalignment_policy_violation: "content-filter",
-  image_content_policy_violation: "content-filter",
-  vector_store_timeout: "timeout",
-  invalid_image: "bad-request",
-  invalid_image_format: "bad-request",
-  invalid_base64_image: "bad-request",
-  invalid_image_url: "bad-request",
-  invalid_image_mode: "bad-request",
-  image_too_large: "bad-request",
-  image_too_small: "bad-request",
-  image_parse_error: "bad-request",
-  image_file_too_large: "bad-request",
-  image_file_not_found: "bad-request",
-  unsupported_image_media_type: "bad-request",
-  empty_image_file: "bad-request",
-  failed_to_download_image: "bad-request"
+  invalid_prompt: is("bad-request"),
+  data_residency_mismatch: is("bad-request"),
+  bio_policy: is("content-filter"),
+  misalignment_policy_violation: is("content-filter"),
+  image_content_policy_violation: is("content-filter"),
+  vector_store_timeout: is("timeout"),
+  invalid_image: is("bad-request"),
+  invalid_image_format: is("bad-request"),
+  invalid_base64_image: is("bad-request"),
+  invalid_image_url: is("bad-request"),
+  invalid_image_mode: is("bad-request"),
+  image_too_large: is("bad-request"),
+  image_too_small: is("bad-request"),
+  image_parse_error: is("bad-request"),
+  image_file_too_large: is("bad-request"),
+  image_file_not_found: is("bad-request"),
+  unsupported_image_media_type: is("bad-request"),
+  empty_image_file: is("bad-request"),
+  failed_to_download_image: is("bad-request")
 }
 
 /** The failure that an error object is. */
 const judged = (error: Json): Failure => {
-  const found = chat.failureIn({ error }) ?? failure("server-error", undefined, {})
+  const found = chat.failureIn({ error }) ?? failure(is("server-error"), undefined, {})
   const code = textAt(error, "code") ?? ""
-  return found.class === "server-error" && Object.hasOwn(byCode, code) ? { ...found, class: byCode[code]! } : found
+  return found.class === "server-error" && Object.hasOwn(byCode, code) ? { ...found, ...byCode[code]! } : found
 }
 
 const unfinished: Readonly<Record<string, string>> = {
@@ -54,7 +54,7 @@ export const failureIn = (body: unknown): Failure | undefined => {
   const found = chat.failureIn(body)
   if (found !== undefined) return found
   const status = textAt(body, "status") ?? ""
-  return Object.hasOwn(unfinished, status) ? failure("server-error", undefined, { message: unfinished[status]! }) : undefined
+  return Object.hasOwn(unfinished, status) ? failure(is("server-error"), undefined, { message: unfinished[status]! }) : undefined
 }
 
 /** What a stream's `error` event reports: the SDK's types have the fields in the event itself, the API sends them in an object of their own. */

@@ -12,7 +12,7 @@
  */
 import type { Citation, Extra, Foreign, StreamEvent } from "../../Conversation.ts"
 import type { SseEvent, StreamDecoder } from "../../Dialect.ts"
-import { failure, malformed } from "../failures.ts"
+import { failure, is, malformed } from "../failures.ts"
 import { field, isObject, type Json, listAt, objectAt, parse, textAt } from "../json.ts"
 import { noteResponse, stopOf } from "./answer.ts"
 import { readCitation } from "./citations.ts"
@@ -354,7 +354,7 @@ const step = (state: Decoding, event: SseEvent): Step => {
   if (lifecycle.has(type)) return responseStep(state, type, data)
   if (type === "error") return [{ ...state, phase: "over" }, [{ _tag: "Failed", failure: failureOfError(data) }]]
   if (type === "response.failed") {
-    const found = failureIn(data["response"]) ?? failure("server-error", undefined, { message: "the provider's response failed" })
+    const found = failureIn(data["response"]) ?? failure(is("server-error"), undefined, { message: "the provider's response failed" })
     return [{ ...state, phase: "over" }, [{ _tag: "Failed", failure: found }]]
   }
   // What is no event of this API may be an error of something before the provider.
