@@ -113,6 +113,17 @@ interface LoweredRoute extends CompiledRoute {
 
 const nothing: Settle = () => {}
 
+/** Whether all could be settled. */
+const settles = (settle: Settle, facts: Facts, slots: Array<number>): boolean => {
+  try {
+    settle(facts, slots)
+    return true
+  } catch (error) {
+    if (!(error instanceof ConditionThrew)) throw error
+    return false
+  }
+}
+
 const holdsOrThrows = (test: Condition.Test, facts: Facts): boolean => {
   try {
     return test(facts)
@@ -229,6 +240,7 @@ export const compile = (policy: Policy, prices: PriceSource = noPrices): Compile
         const parts = [lower(of), lower(other)] as const
         return { plan: { _tag: "Hedge", of: parts[0].plan, afterMillis: toMillis(after), with: parts[1].plan }, settle: together(parts) }
       },
+      // What a condition of the copy throws at is not copied: its caller never sees it fail.
       Shadow: ({ copy, of, sample }): Lowered => {
         const slot = labels.push(["", "shadow"]) - 1
         const unit = facts.slotOf("request.id")
@@ -239,7 +251,11 @@ export const compile = (policy: Policy, prices: PriceSource = noPrices): Compile
             const isCopied = bucketOf(`shadow ${route.name}`, facts[unit] as string, 100) < sample
             slots[slot] = isCopied ? 1 : 0
             parts[0].settle(facts, slots)
-            if (isCopied) parts[1].settle(facts, slots)
+            if (!isCopied) return
+            const before = slots.slice()
+            if (settles(parts[1].settle, facts, slots)) return
+            for (let i = 0; i < slots.length; i++) slots[i] = before[i]!
+            slots[slot] = 0
           }
         }
       },

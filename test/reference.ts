@@ -203,6 +203,23 @@ export interface Decided {
   readonly asked: Asked | undefined
 }
 
+/** Whether a call is copied by a shadow: it is drawn, and nothing throws that the copy would ask. */
+export const isCopied = (
+  policy: Policy,
+  route: string,
+  { copy, sample }: Extract<Strategy, { readonly _tag: "Shadow" }>,
+  facts: FactValues,
+  prices: PriceSource
+): boolean => {
+  if (bucket(`shadow ${route}`, String(facts["request.id"]), 100) >= sample) return false
+  try {
+    settled(policy, { name: route, to: copy }, facts, prices)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Everything that facts settle, in the author's order. */
 const settled = (policy: Policy, { name, to }: Policy["routes"][0], facts: FactValues, prices: PriceSource): ReadonlyArray<string> => {
   const go = (strategy: Strategy): ReadonlyArray<string> => {
@@ -228,9 +245,11 @@ const settled = (policy: Policy, { name, to }: Policy["routes"][0], facts: FactV
         return [...go(strategy.of), ...go(strategy.to)]
       case "Shadow":
         // Of every hundred calls so many are copied; which, is a matter of the call alone.
-        return bucket(`shadow ${name}`, String(facts["request.id"]), 100) < strategy.sample
-          ? ["shadow", ...go(strategy.of), ...go(strategy.copy)]
-          : go(strategy.of)
+        return [
+          ...(isCopied(policy, name, strategy, facts, prices) ? ["shadow"] : []),
+          ...go(strategy.of),
+          ...(isCopied(policy, name, strategy, facts, prices) ? go(strategy.copy) : [])
+        ]
       case "Split": {
         const arm = armOf(strategy, facts)
         return [`split.${arm.name}`, ...go(arm.to)]

@@ -55,7 +55,11 @@ const deadBranches = (regions: Regions, route: number, unknown: (path: Path) => 
 
   const go = (strategy: Strategy, path: Path, here: Bounds, isInArm: boolean): void => {
     if (strategy._tag !== "When") {
-      for (const part of partsOf(strategy, path)) go(part.of, part.path, here, isInArm || strategy._tag === "Split")
+      for (const part of partsOf(strategy, path)) {
+        // Which calls are copied is drawn as arms are.
+        const isDrawn = strategy._tag === "Split" || (strategy._tag === "Shadow" && part.path.at(-1) === "copy")
+        go(part.of, part.path, here, isInArm || isDrawn)
+      }
       return
     }
     const holds = boundsOf(strategy.if)

@@ -122,7 +122,8 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
   /** Tells health what an attempt says of its deployment under its credential, and of the credential. */
   const tell = ({ account, credentialTicket, ticket }: Underway, { failure, pauseMillis, status }: Outcome, endedAt: number): void => {
     health.report(account.identity, verdictOf(failure?.class), endedAt, ticket)
-    const pause = Math.max(pauseMillis ?? 0, failure?.class === "rate-limited" ? (failure.retryAfterMillis ?? 0) : 0)
+    // A provider that is overloaded may ask to be left alone too; one that finds fault with a request asks for another.
+    const pause = Math.max(pauseMillis ?? 0, verdictOf(failure?.class) === "bad" ? (failure?.retryAfterMillis ?? 0) : 0)
     if (pause > 0) health.pause(account.identity, pause, endedAt)
     if (failure?.endsCredential === true) health.condemn(account.credential, endedAt, credentialTicket)
     // A provider that has answered anything else knows the credential.

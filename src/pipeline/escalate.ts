@@ -3,11 +3,11 @@
  * for and recorded as `escalated`, and `to` answers. Where `a` has no candidate, or fails in a way that another target may mend, it comes to what `first(a, to)` would.
  *
  * What `a` answers is judged by the layer that has it (`Attempt.ts`, `accepts`), in the moment before anything is handed on: nothing of an answer reaches a caller who gets another one. An answer that
- * lies in two cascades must suit both. What `to` sends begins as the route says.
+ * lies in two cascades must suit both, and any will do where grants, guards and needs leave nothing of `to`. What `to` sends begins as the route says.
  */
 import * as Effect from "effect/Effect"
 import type { AnswerFacts } from "../Attempt.ts"
-import type { Settled } from "../Call.ts"
+import type { Call, Settled } from "../Call.ts"
 import { type FailureClass, recoverableByDefault } from "../Failure.ts"
 import { goesOn, onwards } from "./failover.ts"
 import type { Lane, Step } from "./lane.ts"
@@ -16,12 +16,12 @@ const movesOn: ReadonlySet<FailureClass> = new Set<FailureClass>([...recoverable
 
 /** Links a cascade. */
 export const escalate =
-  (a: Step, accepts: (answer: AnswerFacts) => boolean, to: Step): Step =>
+  (a: Step, accepts: (answer: AnswerFacts) => boolean, to: Step, leadsOn: (call: Call) => boolean): Step =>
   (call, lane) => {
     const outer = lane.accepts
-    // Embeddings and counts are no answers that could be better.
+    // Embeddings and counts are no answers that could be better, and no answer is thrown away where rules leave nobody who could give another.
     const judged: Lane =
-      call.ask.operation === "generate"
+      call.ask.operation === "generate" && leadsOn(call)
         ? { ...lane, accepts: outer === undefined ? accepts : (answer) => outer(answer) && accepts(answer) }
         : lane
     return Effect.flatMap(a(call, judged), (settled): Effect.Effect<Settled> => {

@@ -18,6 +18,7 @@ import type { Target } from "../Target.ts"
 import { rotates } from "./attempts.ts"
 import { onwards } from "./failover.ts"
 import type { Lane, Step } from "./lane.ts"
+import { targetsOf } from "./reach.ts"
 
 export interface RetryServices {
   readonly clock: Clock.Clock
@@ -25,35 +26,6 @@ export interface RetryServices {
   readonly now: () => number
   /** Milliseconds until any credential of a target may be tried. */
   readonly freeIn: (target: Target) => number
-}
-
-/** The targets that a plan may send a call to. */
-const targetsOf = (plan: Plan, call: Call): ReadonlyArray<Target> => {
-  const { slots } = call.decision
-  const of = (part: Plan): ReadonlyArray<Target> => targetsOf(part, call)
-  switch (plan._tag) {
-    case "Send":
-      return plan.slot === -1 || slots[plan.slot] === 0 ? [plan.target] : []
-    case "Asked":
-      return call.decision.asked?._tag === "Found" ? [call.decision.asked.target] : []
-    case "Deny":
-      return []
-    case "First":
-    case "Spread":
-      return plan.of.flatMap(of)
-    case "Split":
-      return of(plan.arms[slots[plan.slot]!]!.plan)
-    case "When":
-      return of(slots[plan.slot] === 1 ? plan.then : plan.otherwise)
-    case "Hedge":
-      return [...of(plan.of), ...of(plan.with)]
-    case "Escalate":
-      return [...of(plan.of), ...of(plan.to)]
-    case "Shadow":
-    case "Within":
-    case "Retry":
-      return of(plan.of)
-  }
 }
 
 export interface Backoff {
@@ -74,13 +46,11 @@ export const retry = (
   { attempts, of, on, ...backoff }: Extract<Plan, { readonly _tag: "Retry" }>,
   step: Step
 ): Step => {
-  /** What the provider asks for counts only where nothing else of what is tried again could answer sooner. */
+  /** Until the first of what is tried again may be tried: what a provider asks for counts only where nothing else could answer sooner. */
   const wanted = (call: Call, { failure, target }: Attempted): number => {
-    const asked = failure?.retryAfterMillis ?? 0
-    if (asked === 0) return 0
-    // Another credential of it is something else only where it is the credential that has failed.
-    let least = Math.min(asked, target.accounts.length > 1 && rotates.has(failure!.class) ? freeIn(target) : asked)
-    for (const other of targetsOf(of, call)) if (other.identity !== target.identity) least = Math.min(least, freeIn(other))
+    // Another credential is something else only where it is the credential that has failed.
+    let least = Math.max(freeIn(target), rotates.has(failure!.class) ? 0 : (failure!.retryAfterMillis ?? 0))
+    if (least > 0) for (const other of targetsOf(of, call)) if (other.identity !== target.identity) least = Math.min(least, freeIn(other))
     return least
   }
   /** How long to wait before another try; undefined where there is none. */

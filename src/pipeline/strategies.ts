@@ -19,6 +19,7 @@ import { goesOn, onwards } from "./failover.ts"
 import { hedge } from "./hedge.ts"
 import { type Lane, sooner, type Step } from "./lane.ts"
 import { type Cursor, rankOver } from "./rank.ts"
+import { leadsOn } from "./reach.ts"
 import { retry } from "./retry.ts"
 import type { Copies } from "./shadow.ts"
 
@@ -136,7 +137,7 @@ export const strategiesOf = (compiled: Compiled, services: StrategyServices): ((
     },
     Hedge: ({ afterMillis, of, with: other }): Step => hedge(hedgeServices, link(of), afterMillis, link(other)),
     Shadow: ({ copy, of, slot }): Step => copies.shadow(link(of), slot, link(copy)),
-    Escalate: ({ accepts, of, to }): Step => escalate(link(of), accepts, link(to)),
+    Escalate: ({ accepts, of, to }): Step => escalate(link(of), accepts, link(to), (call) => leadsOn(to, call)),
     Within: ({ millis, of }): Step => {
       const step = link(of)
       return (call, lane) => step(call, sooner(lane, now() + millis))

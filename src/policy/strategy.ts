@@ -54,7 +54,7 @@ export interface Send {
 export const SpreadBy = Schema.Literals(["latency", "least-busy", "round-robin", "cost"])
 export type SpreadBy = typeof SpreadBy.Type
 
-/** The waits between the tries of `retry`: the first, doubled each time up to the longest, each shortened by up to a half so that callers do not return in step. */
+/** The waits between the tries of `retry`: the first, doubled each time up to the longest, each anything from nothing to that so that callers do not return in step. */
 export interface Backoff {
   readonly first: string
   readonly longest: string

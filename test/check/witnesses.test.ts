@@ -124,7 +124,7 @@ describe("findings about candidates", () => {
           for (const kind of new Set(by.map((rule) => rule.by))) seen[kind] = (seen[kind] ?? 0) + 1
         }
       }),
-      { numRuns: 400, endOnFailure: true }
+      { numRuns: 800, endOnFailure: true }
     )
     assert.isAbove(Math.min(seen["grant"] ?? 0, seen["guard"] ?? 0, seen["capability"] ?? 0), 0, JSON.stringify(seen))
   })

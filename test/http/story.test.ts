@@ -45,6 +45,8 @@ const difference = ({ play, story }: Told, acted: Play, seed: number): (() => vo
       if (off > nearMillis) return () => assert.isAtMost(off, nearMillis, say(n + 1, `${line.id} at ${target}`))
     }
   }
+  const count = play.lines.length
+  if (acted.lines.length !== count) return () => assert.strictEqual(acted.lines.length, count, say(99, "lines"))
   if (JSON.stringify(acted.asked) !== JSON.stringify(play.asked))
     return () => assert.deepStrictEqual(acted.asked, play.asked, say(99, "asked"))
   return undefined

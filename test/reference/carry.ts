@@ -10,7 +10,7 @@ import type { PriceSource } from "../../src/Price.ts"
 import {
   type Account,
   armOf,
-  bucket,
+  isCopied,
   type Decided,
   decide,
   declared,
@@ -329,7 +329,7 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
       copies.push(yield* carry(`${id}.shadow${nth === 0 ? "" : nth + 1}`, now, copy, true))
     }
     /** Whether a shadow copies this call. */
-    const isDrawn = ({ sample }: (typeof shadows)[0]): boolean => bucket(`shadow ${route.name}`, String(facts["request.id"]), 100) < sample
+    const isDrawn = (shadow: (typeof shadows)[0]): boolean => isCopied(policy, route.name, shadow, facts, prices)
 
     const windowOfModel = (to: Deployment): number | undefined => capabilities(policy, to).contextWindow
 
@@ -398,7 +398,7 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
         // Whoever has answered, however weakly, works.
         breakers.report(account.identity, failure === "escalated" ? undefined : failure, now, tickets.deployment)
         watch.tell(to.identity, failure === "escalated" ? undefined : failure, now)
-        const pause = Math.max(said.pauseMillis ?? 0, failure === "rate-limited" ? (said.retryAfterMillis ?? 0) : 0)
+        const pause = Math.max(said.pauseMillis ?? 0, failure !== undefined && usual.includes(failure) ? (said.retryAfterMillis ?? 0) : 0)
         if (pause > 0) breakers.pause(account.identity, pause, now)
         const hasAnswered = committed || failure === "escalated" || said.status !== undefined
         if (failure !== undefined && said.endsCredential === true) breakers.condemn(account.credential, now, tickets.credential)
@@ -605,11 +605,36 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
 
     /** How long must be waited after a failure because its provider says so: not where something else of what is tried again may be tried sooner. */
     const wanted = (of: Strategy, { error, failure, to }: Extract<Result, { readonly _tag: "Failed" }>): number => {
-      const asked = error.retryAfterMillis ?? 0
-      if (asked === 0) return 0
       const others = withinReach(of).filter(({ identity }) => identity !== to.identity)
-      const another = to.accounts.length > 1 && ofCredential.has(failure) ? [to] : []
-      return Math.min(asked, ...[...others, ...another].map(freeIn))
+      const own = Math.max(freeIn(to), ofCredential.has(failure) ? 0 : (error.retryAfterMillis ?? 0))
+      return Math.min(own, ...others.map(freeIn))
+    }
+
+    /** Whether a strategy can come to more than rejections, as far as rules say. */
+    const leadsOn = (strategy: Strategy): boolean => {
+      switch (strategy._tag) {
+        case "Deny":
+          return true
+        case "Send":
+        case "Asked":
+        case "Spread":
+        case "Pool":
+          return withinReach(strategy).length > 0
+        case "First":
+          return strategy.of.some(leadsOn)
+        case "Split":
+          return leadsOn(armOf(strategy, facts).to)
+        case "When":
+          return leadsOn(holds(strategy.if, facts) ? strategy.then : strategy.otherwise)
+        case "Hedge":
+          return leadsOn(strategy.of) || leadsOn(strategy.with)
+        case "Escalate":
+          return leadsOn(strategy.of) || leadsOn(strategy.to)
+        case "Shadow":
+        case "Within":
+        case "Retry":
+          return leadsOn(strategy.of)
+      }
     }
 
     function* retry({ attempts, backoff, of, on = retried }: Extract<Strategy, { readonly _tag: "Retry" }>, lane: Lane): Process<Result> {
@@ -722,7 +747,10 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
           if (!shadows.includes(strategy)) shadows.push(strategy)
           return yield* go(strategy.of, { ...lane, isCopied: true })
         case "Escalate": {
-          const result = yield* go(strategy.of, { ...lane, unsuitable: [...lane.unsuitable, strategy.if] })
+          const result = yield* go(strategy.of, {
+            ...lane,
+            unsuitable: leadsOn(strategy.to) ? [...lane.unsuitable, strategy.if] : lane.unsuitable
+          })
           if (result._tag === "Failed" && result.failure === "escalated")
             return yield* go(strategy.to, { ...lane, why: "escalation", roomierThan: Math.max(lane.roomierThan, tooLongFor()) })
           const ends = result._tag === "Failed" ? result.committed || !movesOn(result) : result._tag !== "Rejected"
