@@ -60,6 +60,12 @@ const stoppedShort: Failure = { class: "cancelled", message: "the gateway has st
 /** What says nothing of why there is no answer. */
 const stopped: ReadonlySet<FailureClass> = new Set(["cancelled", "escalated"])
 
+/**
+ * The makers' SDKs wait for 8 s at most of their own accord, but for as long as `retry-after` says: Anthropic's for days, without a word to whoever waits. So nobody is asked to try again by
+ * himself after more than that (openai and @anthropic-ai/sdk, `client.js`, `retryRequest`).
+ */
+const longestRetryMillis = 8_000
+
 const isError = (value: object): value is GatewayError => "status" in value && "code" in value
 
 /** Links `compiled` to the services in scope. */
@@ -114,7 +120,7 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
     const body = incoming.api.errorBody(error)
     const extra: Array<string> = ["content-type", "application/json", "content-length", String(utf8Length(body))]
     if (error.retryAfterMillis !== undefined) extra.push("retry-after", String(Math.max(1, Math.ceil(error.retryAfterMillis / 1_000))))
-    if (error.final === true) extra.push("x-should-retry", "false")
+    if (error.final === true || (error.retryAfterMillis ?? 0) > longestRetryMillis) extra.push("x-should-retry", "false")
     incoming.reply.begin(error.status, [...extra, ...headers])
     incoming.reply.end(body)
   }

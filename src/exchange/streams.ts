@@ -23,6 +23,7 @@ const isText = ({ readUtf8 }: Transfer, { data, event }: SseEvent, bytes: Uint8A
   !(data.includes("\ufffd") || event.includes("\ufffd")) || readUtf8(bytes) !== undefined
 
 const notText = malformed("an event of the stream is not valid UTF-8")
+const nothingSaid = malformed("the stream has a terminator and nothing else")
 
 /** Holds what may not leave yet, and lets it go in order once the answer commits. */
 class Gate<Bytes extends Uint8Array | string> {
@@ -95,6 +96,8 @@ export const forwardStream = (transfer: Transfer): Relay => {
   let ended = false
   /** The connection may end here. */
   let mayEnd = false
+  /** There has been something before the terminator. */
+  let hasSaid = false
   let soFar: Usage | undefined
   /** Consecutive events of one chunk leave in one write. */
   let run: Uint8Array | undefined
@@ -149,10 +152,11 @@ export const forwardStream = (transfer: Transfer): Relay => {
     if (seen.content) gate.content()
     join(bytes)
     if (seen.done) ended = true
+    else hasSaid = true
   }
   const finish = (): void => {
     over = true
-    const unfit = eavesdropper?.verdict()
+    const unfit = hasSaid ? eavesdropper?.verdict() : nothingSaid
     if (unfit === undefined) gate.done()
     else transfer.fail(unfit)
   }

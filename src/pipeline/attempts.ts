@@ -1,5 +1,5 @@
 /**
- * One attempt of a call: view health → reserve → send → settle, and every way in which a candidate is not tried.
+ * One attempt of a call: view health → reserve → send → settle, with one credential after the other, or the rejection of a candidate that is not tried (`rejections.ts`).
  *
  * Where a target takes only so many at once, a place on it comes before all that: nobody holds a probe's place or money while waiting for one.
  *
@@ -12,18 +12,17 @@ import * as Exit from "effect/Exit"
 import { accountsInTurn } from "../Accounts.ts"
 import type { Attempt, Outcome } from "../Attempt.ts"
 import { type Bound, boundOf } from "../Bound.ts"
-import { exhausted } from "../Budgets.ts"
 import type { Attempted, Call, Rejected, Settled, Side, Underway } from "../Call.ts"
 import type { Failure, FailureClass } from "../Failure.ts"
-import { refuse } from "../GatewayError.ts"
-import { type Health, type Shut, type Ticket, verdictOf } from "../Health.ts"
-import type { Ledger, Refusal, Reservation, Unavailable } from "../Ledger.ts"
+import { type Health, verdictOf } from "../Health.ts"
+import type { Ledger, Reservation } from "../Ledger.ts"
 import { costOf } from "../Money.ts"
 import type { Rule } from "../Rules.ts"
 import type { Slots } from "../Slots.ts"
 import type { Account, Capacity, Target } from "../Target.ts"
-import { dollars } from "../Text.ts"
+import { type Admission, admissionsOver } from "./admission.ts"
 import { because, isWithin, type Lane, laneUntil } from "./lane.ts"
+import * as rejections from "./rejections.ts"
 
 export interface Services {
   readonly attempt: Attempt["Service"]
@@ -72,13 +71,6 @@ const leave = (all: Array<Underway>, one: Underway): void => {
 /** The failures for which another credential may do better. */
 export const rotates: ReadonlySet<FailureClass> = new Set(["rate-limited", "quota-exhausted", "auth"])
 
-/** What an attempt was let through with. */
-interface Admission {
-  readonly account: Account
-  readonly ticket: Ticket
-  readonly credentialTicket: Ticket
-}
-
 /** What an attempt weighs among those under way, in tokens: what its request comes to, and an answer of usual length. */
 export const tokensOf = ({ parsed }: Call): number => parsed.bytes.length / 4 + 1_000
 
@@ -92,6 +84,8 @@ const orderOf = (call: Call, target: Target): ReadonlyArray<Account> => {
 }
 
 export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Services): Attempts => {
+  const admissions = admissionsOver(health)
+
   const reject = (call: Call, rejected: Rejected): Effect.Effect<Settled> => {
     call.rejections.push(rejected)
     return Effect.succeed(rejected)
@@ -119,17 +113,6 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
     return { nanoDollars, estimated: known === undefined }
   }
 
-  /** Tells health what an attempt says of its deployment under its credential, and of the credential. */
-  const tell = ({ account, credentialTicket, ticket }: Underway, { failure, pauseMillis, status }: Outcome, endedAt: number): void => {
-    health.report(account.identity, verdictOf(failure?.class), endedAt, ticket)
-    // A provider that is overloaded may ask to be left alone too; one that finds fault with a request asks for another.
-    const pause = Math.max(pauseMillis ?? 0, verdictOf(failure?.class) === "bad" ? (failure?.retryAfterMillis ?? 0) : 0)
-    if (pause > 0) health.pause(account.identity, pause, endedAt)
-    if (failure?.endsCredential === true) health.condemn(account.credential, endedAt, credentialTicket)
-    // A provider that has answered anything else knows the credential.
-    else if (credentialTicket.tests) health.report(account.credential, status === undefined ? "neutral" : "good", endedAt, credentialTicket)
-  }
-
   /** Tells health how long the first token took; of an attempt that was given up before it had one, that it takes longer. */
   const measure = (call: Call, { gauge, startedAt }: Underway, { failure, firstTokenAt }: Outcome, endedAt: number): void => {
     health.end(gauge, tokensOf(call), verdictOf(failure?.class), endedAt)
@@ -142,7 +125,7 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
   const conclude = (call: Call, underway: Underway, outcome: Outcome): Attempted => {
     const { account, bound, held, number, queuedMillis, startedAt, target, why } = underway
     const endedAt = now()
-    tell(underway, outcome, endedAt)
+    admissions.tell(underway, outcome, endedAt)
     measure(call, underway, outcome, endedAt)
     const { estimated, nanoDollars } = charge(underway, outcome)
     if (bound !== undefined) call.spentNanoDollars += nanoDollars! - bound
@@ -237,58 +220,10 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
     }
   }
 
-  /** What lets an attempt through with one credential; undefined where a breaker keeps it out. */
-  const admit = (account: Account, at: number): Admission | undefined => {
-    const ticket = health.admits(account.identity, at)
-    if (ticket === undefined) return undefined
-    const credentialTicket = health.admits(account.credential, at)
-    if (credentialTicket !== undefined) return { account, ticket, credentialTicket }
-    health.report(account.identity, "neutral", at, ticket)
-    return undefined
-  }
-
-  /** What lets a probe through where nothing else is left. */
-  const forced = (account: Account, at: number): Admission => ({
-    account,
-    ticket: health.force(account.identity, at),
-    credentialTicket: health.force(account.credential, at)
-  })
-
-  /** Gives back what an attempt was let through with that is not made. */
-  const giveBack = ({ account, credentialTicket, ticket }: Admission, at: number): void => {
-    health.report(account.identity, "neutral", at, ticket)
-    health.report(account.credential, "neutral", at, credentialTicket)
-  }
-
-  const shutFor = ({ credential, identity }: Account, at: number): Shut | undefined => {
-    const [deployment, own] = [health.shut(identity, at), health.shut(credential, at)]
-    if (deployment === undefined || own === undefined) return deployment ?? own
-    // What either asks for is asked for, however long the other keeps it out.
-    const { forMillis } = own.forMillis > deployment.forMillis ? own : deployment
-    return { forMillis, asked: own.asked || deployment.asked, dead: own.dead || deployment.dead }
-  }
-
-  /** Where breakers keep every credential of a target out: its rejection. The credential that is free soonest would be probed. */
+  /** Where breakers keep every credential of a target out. The one that is free soonest would be probed. */
   const keptOut = (call: Call, target: Target, { commitBy }: Lane, at: number, bound: Bound | undefined): Effect.Effect<Settled> => {
-    let account = target.accounts[0]
-    let soonest = shutFor(account, at)
-    for (const other of target.accounts) {
-      const shut = shutFor(other, at)
-      if (soonest === undefined || (shut !== undefined && shut.forMillis < soonest.forMillis)) [account, soonest] = [other, shut]
-    }
-    const { asked = false, dead = false, forMillis: retryAfterMillis = 0 } = soonest ?? {}
-    const error = dead
-      ? refuse(
-          "no_target_available",
-          `the provider of target \`${target.name}\` takes no credential of it, and is not asked again for now`,
-          // It is for an operator to mend: a client that waits for it waits in vain.
-          { retryAfterMillis, final: true }
-        )
-      : asked
-        ? refuse("target_paused", `target \`${target.name}\` is left alone for now, as its provider has asked`, { retryAfterMillis })
-        : refuse("no_target_available", `target \`${target.name}\` has failed repeatedly and is not tried for now`, { retryAfterMillis })
-    const candidate = { target, account, commitBy, bound }
-    return reject(call, { _tag: "Rejected", target: target.name, by: "breaker", error, asked, candidate })
+    const { account, shut } = admissions.soonest(target, at)
+    return reject(call, rejections.keptOut(target, shut, { target, account, commitBy, bound }))
   }
 
   /** Lets a candidate through with a credential, reserves for it, and sends. One that is not sent gives the probe's place back. */
@@ -301,7 +236,7 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
     account: Account,
     bound: Bound | undefined
   ): Effect.Effect<Settled> => {
-    const enterWith = lane.why === "probe" ? () => forced(account, startedAt) : () => admit(account, startedAt)
+    const enterWith = lane.why === "probe" ? () => admissions.force(account, startedAt) : () => admissions.admit(account, startedAt)
     if (bound === undefined || call.bindings.length === 0) {
       const admission = enterWith()
       return admission === undefined
@@ -315,15 +250,16 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
       const time = clock.currentTimeMillisUnsafe()
       return andThen(ledger.reserve(call.bindings, bound.nanoDollars, time), (held) => {
         if (held._tag !== "Reservation") {
-          giveBack(admission, startedAt)
-          return refused(call, target, bound, held, time)
+          admissions.giveBack(admission, startedAt)
+          return reject(call, rejections.unpaid(target, bound, held, time))
         }
         // A reservation may have waited for its slice, and another attempt of a hedge may have begun meanwhile.
-        const late = lane.commitBy !== Infinity && now() >= lane.commitBy ? tooLate(call, target) : usedUp(call, target, bound)
+        const late =
+          lane.commitBy !== Infinity && now() >= lane.commitBy ? rejections.tooLate(target) : rejections.usedUp(call, target, bound)
         if (late !== undefined) {
           ledger.release(held)
-          giveBack(admission, startedAt)
-          return late
+          admissions.giveBack(admission, startedAt)
+          return reject(call, late)
         }
         const underway = enter(call, target, lane, startedAt, queuedMillis, admission, bound.nanoDollars, held)
         return restore(
@@ -334,50 +270,6 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
         )
       })
     })
-  }
-
-  const refused = (call: Call, target: Target, bound: Bound, held: Refusal | Unavailable, time: number): Effect.Effect<Settled> => {
-    if (held._tag === "Refusal")
-      return reject(call, { _tag: "Rejected", target: target.name, by: "budget", error: exhausted(held, target.name, bound, time) })
-    const error = refuse("ledger_unavailable", `budgets cannot be kept now, so nothing is sent: ${held.why}`, { retryAfterMillis: 1_000 })
-    return reject(call, { _tag: "Rejected", target: target.name, by: "ledger", error })
-  }
-
-  const ruledOut = (call: Call, target: Target, rule: Rule): Effect.Effect<Settled> =>
-    reject(call, { _tag: "Rejected", target: target.name, by: rule.by, error: rule.error(call.caller) })
-
-  const tooLate = (call: Call, target: Target): Effect.Effect<Settled> => {
-    const error = refuse("deadline_exceeded", `no time was left to try \`${target.name}\``)
-    return reject(call, { _tag: "Rejected", target: target.name, by: "deadline", error })
-  }
-
-  /** Where another attempt would be more than the route allows a call: its rejection. */
-  const usedUp = (call: Call, target: Target, bound: Bound | undefined): Effect.Effect<Settled> | undefined => {
-    const { attempts, effortNanoDollars } = call.limits
-    const error =
-      call.begun >= attempts
-        ? refuse("effort_exhausted", `no attempt is left for \`${target.name}\`: its route allows ${attempts}`, { final: true })
-        : bound !== undefined && call.spentNanoDollars + bound.nanoDollars > effortNanoDollars
-          ? refuse(
-              "effort_exhausted",
-              `\`${target.name}\` may cost up to ${dollars(bound.nanoDollars)}, and of the ${dollars(effortNanoDollars)} that its route allows a call ` +
-                `${dollars(Math.max(0, effortNanoDollars - call.spentNanoDollars))} is left`,
-              { final: true }
-            )
-          : undefined
-    return error && reject(call, { _tag: "Rejected", target: target.name, by: "effort", error })
-  }
-
-  /** A candidate whose window is not known to be larger than that of one that could not hold the request. */
-  const tooSmall = (call: Call, target: Target): Effect.Effect<Settled> => {
-    const error = refuse(
-      "missing_capability",
-      `\`${target.name}\` is not known to hold more than the target whose context window was too small`,
-      {
-        final: true
-      }
-    )
-    return reject(call, { _tag: "Rejected", target: target.name, by: "capability", error })
   }
 
   /** With one credential after the other, as long as it is the credential that fails. */
@@ -392,7 +284,7 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
     const order = orderOf(call, target)
     const go = (from: number, lane: Lane, at: number, last: Attempted | undefined): Effect.Effect<Settled> => {
       let i = from
-      while (i < order.length && shutFor(order[i]!, at) !== undefined) i++
+      while (i < order.length && admissions.shut(order[i]!, at) !== undefined) i++
       const account = order[i]
       if (account === undefined) return last === undefined ? keptOut(call, target, lane, at, bound) : Effect.succeed(last)
       return andThen(pay(call, target, lane, at, from === 0 ? queuedMillis : 0, account, bound), (settled) => {
@@ -400,9 +292,8 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
         if (settled._tag === "Denied" || settled.committed || settled.failure === undefined || !rotates.has(settled.failure.class))
           return Effect.succeed(settled)
         const next = now()
-        const { attempts, effortNanoDollars } = call.limits
-        const isPoor = call.begun >= attempts || (bound !== undefined && call.spentNanoDollars + bound.nanoDollars > effortNanoDollars)
-        if (i + 1 === order.length || next >= lane.commitBy || isPoor) return Effect.succeed(settled)
+        if (i + 1 === order.length || next >= lane.commitBy || rejections.usedUp(call, target, bound) !== undefined)
+          return Effect.succeed(settled)
         return go(i + 1, because(lane, "credential"), next, settled)
       })
     }
@@ -421,13 +312,6 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
       ? pay(call, target, lane, startedAt, queuedMillis, target.accounts[0], bound)
       : rotate(call, target, lane, startedAt, queuedMillis, bound)
 
-  const busy = (call: Call, target: Target, more: string): Effect.Effect<Settled> => {
-    const error = refuse("target_busy", `target \`${target.name}\` has as much under way as it takes, and ${more}`, {
-      retryAfterMillis: 1_000
-    })
-    return reject(call, { _tag: "Rejected", target: target.name, by: "busy", error })
-  }
-
   /** Has `go` carried out in a place on its target, which is left on every way out, waiting for one where there is room to wait. */
   const placed = (
     call: Call,
@@ -441,18 +325,24 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
       const { identity } = target
       const came = now()
       // What nobody would be let through to is not waited for.
-      if (lane.why !== "probe" && slots.full(identity) && target.accounts.every((account) => shutFor(account, came) !== undefined))
+      if (lane.why !== "probe" && slots.full(identity) && admissions.soonest(target, came).shut !== undefined)
         return keptOut(call, target, lane, came, bound)
       const place = slots.enter(identity, capacity)
-      if (place === undefined) return busy(call, target, capacity.queued === 0 ? "nobody may wait for it" : "its queue is full")
+      if (place === undefined)
+        return reject(call, rejections.busy(target, capacity.queued === 0 ? "nobody may wait for it" : "its queue is full"))
       const wait = Math.min(capacity.waitMillis, lane.commitBy - came)
       const turn = (): Effect.Effect<Settled> => {
         if (place.state !== "held")
-          return wait < capacity.waitMillis ? tooLate(call, target) : busy(call, target, `no place has come free within ${wait / 1_000} s`)
+          return reject(
+            call,
+            wait < capacity.waitMillis
+              ? rejections.tooLate(target)
+              : rejections.busy(target, `no place has come free within ${wait / 1_000} s`)
+          )
         const startedAt = now()
         // Another attempt of a hedge may have begun meanwhile.
-        const late = startedAt >= lane.commitBy ? tooLate(call, target) : usedUp(call, target, bound)
-        return late ?? go(call, target, lane, startedAt, startedAt - came, bound)
+        const late = startedAt >= lane.commitBy ? rejections.tooLate(target) : rejections.usedUp(call, target, bound)
+        return late !== undefined ? reject(call, late) : go(call, target, lane, startedAt, startedAt - came, bound)
       }
       return Effect.onExit(
         restore(
@@ -468,32 +358,25 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
 
   const tryTarget = (call: Call, target: Target, lane: Lane): Effect.Effect<Settled> => {
     const startedAt = now()
-    if (startedAt >= lane.commitBy) return tooLate(call, target)
-    if (lane.roomierThan !== undefined && !((target.capabilities.contextWindow ?? 0) > lane.roomierThan)) return tooSmall(call, target)
+    if (startedAt >= lane.commitBy) return reject(call, rejections.tooLate(target))
+    if (lane.roomierThan !== undefined && !((target.capabilities.contextWindow ?? 0) > lane.roomierThan))
+      return reject(call, rejections.tooSmall(target))
     const obstacle = attempt.obstacle?.(call, target)
-    if (obstacle !== undefined) return reject(call, { _tag: "Rejected", target: target.name, by: "translation", error: obstacle })
+    if (obstacle !== undefined) return reject(call, rejections.untranslatable(target, obstacle))
     let bound: Bound | undefined
     if (call.bounded) {
       const known = boundOf(call.ask, target)
-      if (known._tag === "Unbounded") {
-        const error = refuse(known.code, known.message, { final: true })
-        return reject(call, { _tag: "Rejected", target: target.name, by: "budget", error })
-      }
+      if (known._tag === "Unbounded") return reject(call, rejections.unbounded(target, known))
       bound = known
     }
-    const used = usedUp(call, target, bound)
-    if (used !== undefined) return used
+    const used = rejections.usedUp(call, target, bound)
+    if (used !== undefined) return reject(call, used)
     return target.capacity === undefined
       ? begin(call, target, lane, startedAt, 0, bound)
       : placed(call, target, target.capacity, lane, bound, begin)
   }
 
-  const freeIn = ({ accounts }: Target): number => {
-    const at = now()
-    let soonest = Infinity
-    for (const account of accounts) soonest = Math.min(soonest, shutFor(account, at)?.forMillis ?? 0)
-    return soonest
-  }
+  const freeIn = (target: Target): number => admissions.soonest(target, now()).shut?.forMillis ?? 0
 
   const probe = (call: Call): Effect.Effect<Settled> | undefined => {
     // What a rule keeps out is no candidate, whatever its breaker says, and no more is a model that there is not.
@@ -510,6 +393,8 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
       ? send(call, target, lane, now(), 0, bound)
       : placed(call, target, target.capacity, lane, bound, send)
   }
+
+  const ruledOut = (call: Call, target: Target, rule: Rule): Effect.Effect<Settled> => reject(call, rejections.ruledOut(call, target, rule))
 
   return { tryTarget, freeIn, isFull, probe, ruledOut, reject, abandon }
 }
