@@ -32,6 +32,16 @@ const keyLines = (id: string, target: Target, indent: string): ReadonlyArray<str
   return [`${indent}with ${first}, and where the key is refused with ${others.join(", then ")}`]
 }
 
+const span = (millis: number): string => (millis < 1_000 ? `${millis} ms` : `${millis / 1_000} s`)
+
+/** How much of it may be under way, where that is limited. */
+const capacityLines = ({ capacity }: Target, indent: string): ReadonlyArray<string> => {
+  if (capacity === undefined) return []
+  const { inFlight, queued, waitMillis } = capacity
+  const waits = queued === 0 ? "" : `; up to ${count(queued)} more wait ${span(waitMillis)} for a place`
+  return [`${indent}at most ${count(inFlight)} at once${waits}`]
+}
+
 /** What is set of the request, whatever its caller says. */
 const setLines = ({ set }: Target, indent: string): ReadonlyArray<string> => {
   if (set === undefined) return []
@@ -44,8 +54,6 @@ const setLines = ({ set }: Target, indent: string): ReadonlyArray<string> => {
   ]
   return parts.length === 0 ? [] : [`${indent}with ${parts.join(", ")}`]
 }
-
-const span = (millis: number): string => (millis < 1_000 ? `${millis} ms` : `${millis / 1_000} s`)
 
 const begun: Record<Limits["commit"], string> = {
   headers: "with the provider's headers",
@@ -84,6 +92,7 @@ interface Told {
   readonly decision: Decision
   readonly caller: Caller
   /** The keys that a target is called with. */
+  readonly isUp: (target: Target) => boolean
   readonly keys: (target: Target, indent: string) => ReadonlyArray<string>
   readonly reserve: (target: Target, indent: string) => ReadonlyArray<string>
 }
@@ -97,8 +106,11 @@ const planLines = (plan: Plan, told: Told, indent: string): ReadonlyArray<string
     case "Send": {
       const out = plan.slot === -1 ? 0 : decision.slots[plan.slot]!
       if (out > 0) return [`${indent}reject ${plan.target.name}${ifNothing(plan.rules[out - 1]!, caller)}`]
+      if (!told.isUp(plan.target))
+        return [`${indent}reject ${plan.target.name} as long as its breaker is open, with 503 if nothing else is left`]
       return [
         `${indent}send to ${targetLine(plan.target)}`,
+        ...capacityLines(plan.target, inner),
         ...keys(plan.target, inner),
         ...setLines(plan.target, inner),
         ...reserve(plan.target, inner)
@@ -168,7 +180,7 @@ const planLines = (plan: Plan, told: Told, indent: string): ReadonlyArray<string
       ]
     case "Retry":
       return [
-        `${indent}up to ${plan.attempts} times, with waits from ${plan.firstMillis} to ${plan.longestMillis} ms:`,
+        `${indent}up to ${plan.attempts} times, with waits of up to ${plan.firstMillis} ms, doubled up to ${plan.longestMillis} ms:`,
         ...planLines(plan.of, told, inner)
       ]
     case "Within":
@@ -201,6 +213,7 @@ export const explain = (compiled: Compiled, source: FactSource): ReadonlyArray<s
   const told: Told = {
     decision,
     caller,
+    isUp: ({ declared, name }) => !declared || source.health(name).up,
     keys: (target, indent) => keyLines(source.id, target, indent),
     reserve: (target, indent) => {
       if (!bounded) return []

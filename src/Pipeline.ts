@@ -35,7 +35,7 @@ export const order = [
   "parse: is the request well formed",
   "facts: what the policy's rules read of it",
   "decide: the route, every branch and every arm, and what the caller's class may not reach",
-  "attempt, for each candidate in turn: view health → reserve → send → settle",
+  "attempt, for each candidate in turn: place → view health → reserve → send → settle",
   "record: one line, whatever happened"
 ] as const
 

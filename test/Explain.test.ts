@@ -108,28 +108,29 @@ describe("an explanation", () => {
       deployment: "prod"
     } as const
     const lines = explained(
-      only({ _tag: "Hedge", of: { _tag: "Send", target: "a", set }, after: "2 seconds", with: { _tag: "Retry", attempts: 3, of: "b" } })
+      only({ _tag: "Hedge", of: { _tag: "Send", target: "a", set }, after: "2 seconds", with: { _tag: "Retry", attempts: 3, of: "c" } })
     )
     assert.deepStrictEqual(from(lines, "decision"), [
       "decision  only",
       "  send to a (model-a as prod at openai, eu)",
       "    with temperature 0.2, at most 20,000 tokens of output, reasoning effort low, header x-mode: careful",
       "  hedged after 2000 ms without content, and at once after a failure, with:",
-      "    up to 3 times, with waits from 500 to 8000 ms:",
-      "      send to b (model-b at openai)"
+      "    up to 3 times, with waits of up to 500 ms, doubled up to 8000 ms:",
+      "      send to c (model-c at openai)"
     ])
   })
 
   it("says with which keys a target is called, by their names and in which shares, where there are several", () => {
-    const base = only({ _tag: "First", of: ["a", "b"] })
+    const base = only({ _tag: "First", of: ["a", "c", "b"] })
     const keys = [{ key: { env: "LEFT_KEY" }, weight: 3 }, { env: "RIGHT_KEY" }] as const
     const lines = explained({ ...base, providers: { ...base.providers, openai: { dialect: "openai", keys } } })
     assert.deepStrictEqual(from(lines, "decision").slice(1), [
       "  first of, moving on for the usual failures:",
       "    send to a (model-a at openai)",
       "      with RIGHT_KEY (1 of 4 calls), and where the key is refused with LEFT_KEY (3 of 4 calls)",
-      "    send to b (model-b at openai)",
-      "      with LEFT_KEY (3 of 4 calls), and where the key is refused with RIGHT_KEY (1 of 4 calls)"
+      "    send to c (model-c at openai)",
+      "      with LEFT_KEY (3 of 4 calls), and where the key is refused with RIGHT_KEY (1 of 4 calls)",
+      "    reject b as long as its breaker is open, with 503 if nothing else is left"
     ])
     const named = explained({ ...base, providers: { openai: { dialect: "openai", key: { env: "ONLY_KEY" } } } })
     assert.notInclude(named.join("\n"), "ONLY_KEY")

@@ -13,9 +13,10 @@ import { fallbackApi } from "../../src/Apis.ts"
 import { explain as explainCall } from "../../src/Explain.ts"
 import { standingOver } from "../../src/Budgets.ts"
 import type { Compiled } from "../../src/Compile.ts"
-import { type Standing, unmeasured } from "../../src/Facts.ts"
+import { type Standing, type TargetHealth, unmeasured } from "../../src/Facts.ts"
 import { type Caller, callersOf, local } from "../../src/Keys.ts"
 import { budgetsOf } from "../../src/Layers.ts"
+import { parseTime } from "../../src/simulate/Time.ts"
 import { didYouMean } from "../../src/Suggest.ts"
 import { compiled } from "../Policies.ts"
 import { orSay, policyArgument, policyFile, say, tell, underOption } from "./shared.ts"
@@ -63,6 +64,22 @@ const standingOf = ({ budgets, policy }: Compiled, spent: Readonly<Record<string
   return Effect.succeed(standingOver(budgets, ({ budget }) => Math.round(Number(Object.hasOwn(spent, budget) ? spent[budget] : 0) * 1e9)))
 }
 
+/** Unix time in milliseconds. */
+const timeOf = (at: string | undefined): Effect.Effect<number, NotInPolicy> => {
+  if (at === undefined) return Clock.currentTimeMillis
+  const micros = parseTime(at)
+  return micros === undefined
+    ? Effect.fail(new NotInPolicy({ why: `--at ${at}: expected a time, such as 2026-01-05T09:00:00Z` }))
+    : Effect.succeed(micros / 1_000)
+}
+
+/** Targets as nobody has tried them, but for those that are down. */
+const healthOf = ({ targets }: Compiled, down: ReadonlyArray<string>): Effect.Effect<TargetHealth, NotInPolicy> => {
+  const nobody = down.find((name) => !targets.has(name))
+  if (nobody !== undefined) return Effect.fail(unknown("target", nobody, targets.keys()))
+  return Effect.succeed((name) => (down.includes(name) ? { ...unmeasured, up: false } : unmeasured))
+}
+
 export const explain = Command.make(
   "explain",
   {
@@ -75,12 +92,14 @@ export const explain = Command.make(
       Flag.withDescription("what is spent of a budget already, name=dollars; may be given again (default nothing)"),
       Flag.withDefault({} as Record<string, string>)
     ),
+    at: Flag.String("at").pipe(Flag.withDescription("when it is decided, such as 2026-01-05T09:00:00Z; now where absent"), Flag.optional),
+    down: Flag.String("down").pipe(Flag.withDescription("a target whose breaker is open; may be given again"), Flag.atLeast(0)),
     header: Flag.KeyValuePair("header").pipe(
       Flag.withDescription("a header of the request, name=value; may be given again"),
       Flag.withDefault({} as Record<string, string>)
     )
   },
-  ({ as, header, id, policy, request, spent, under }) =>
+  ({ as, at, down, header, id, policy, request, spent, under }) =>
     orSay(
       Effect.gen(function* () {
         const { compiled: built, lines } = yield* compiled(yield* policyFile(policy), under)
@@ -91,8 +110,9 @@ export const explain = Command.make(
           return yield* new RequestUnreadable({ file: request, why: `${parsed.message} (${parsed.status} ${parsed.code})` })
         const caller = yield* callerOf(built, Option.getOrUndefined(as))
         const standing = yield* standingOf(built, spent)
-        const time = yield* Clock.currentTimeMillis
-        const source = { id, api: fallbackApi.name, ask: parsed.ask, caller, time, standing, health: () => unmeasured }
+        const time = yield* timeOf(Option.getOrUndefined(at))
+        const health = yield* healthOf(built, down)
+        const source = { id, api: fallbackApi.name, ask: parsed.ask, caller, time, standing, health }
         yield* say(explainCall(built, source).join("\n"))
       })
     )
@@ -105,6 +125,10 @@ export const explain = Command.make(
     {
       command: "turnout explain policies/quickstart.ts --request request.json",
       description: "explain the body of a Chat Completions request"
+    },
+    {
+      command: "turnout explain policies/failover.ts --request request.json --down main --at 2026-01-05T09:00:00Z",
+      description: "explain it at another time, with an open breaker"
     }
   ])
 )

@@ -152,7 +152,8 @@ export const forwardStream = (transfer: Transfer): Relay => {
     if (seen.content) gate.content()
     join(bytes)
     if (seen.done) ended = true
-    else hasSaid = true
+    // Some terminators hold the answer.
+    if (!seen.done || seen.usage !== undefined) hasSaid = true
   }
   const finish = (): void => {
     over = true

@@ -177,6 +177,12 @@ const early: ReadonlyArray<Fault> = [
   { name: "an event without end", script: (dialect) => stream([...partsOf(dialect)[0], oversized]), ...malformed }
 ]
 
+/** How streams end where their end holds nothing of the answer. */
+const terminators: Partial<Readonly<Record<DialectName, string>>> = {
+  "chat.completions": event("[DONE]"),
+  messages: event({ type: "message_stop" }, "message_stop")
+}
+
 /** After it. */
 const late: ReadonlyArray<Fault> = [
   { name: "an event that is no JSON", script: (dialect) => stream([...partsOf(dialect)[1], 'data: {"id":\n\n']), ...malformed },
@@ -250,6 +256,12 @@ for (const caller of dialectNames) {
       }
       for (const fault of early) {
         it(`${fault.name}, streamed`, async () => refusedOrReplaced(caller, await begin(target, fault.script(target)), true, fault))
+      }
+      const terminator = terminators[target]
+      if (terminator !== undefined) {
+        const script = () => stream([": hello\n\n", terminator])
+        it("a terminator and nothing else, streamed", async () =>
+          refusedOrReplaced(caller, await begin(target, script()), true, { name: "", script, ...malformed }))
       }
       for (const [n, text] of busyEvents[target].entries()) {
         const scripts = (at: 0 | 1) => stream([...partsOf(target)[at], text])

@@ -1,4 +1,5 @@
 /** Failover through the running gateway: what fails before the commit, what fails after it, and what the caller and the access line are told. */
+import Anthropic from "@anthropic-ai/sdk"
 import { assert, describe, it } from "@effect/vitest"
 import { type OpenAI } from "openai"
 import {
@@ -520,6 +521,24 @@ describe("when nothing is left", () => {
   it("a wait in milliseconds is rounded up to seconds", async () => {
     const { gateway } = await pair(refusal(429, {}, { "retry-after-ms": "1200" }), refusal(503, {}))
     assert.strictEqual((await send(gateway, { body: asking() })).headers["retry-after"], "2")
+  })
+
+  it("a long wait is the caller's to know, not its library's to sit out", async () => {
+    for (const [seconds, tries] of [
+      ["2", 2],
+      ["100", 1]
+    ] as const) {
+      const { gateway } = await pair(refusal(429, {}, { "retry-after": seconds }), refusal(429, {}, { "retry-after": "300" }))
+      await send(gateway, { body: asking() })
+      const client = new Anthropic({ apiKey: "callers-own-key", baseURL: gateway.url, maxRetries: 1 })
+      const began = performance.now()
+      const error = await raised(client.messages.create({ ...ask, messages: [{ role: "user", content: "Which way?" }], max_tokens: 100 }))
+      assert.strictEqual(error.status, 429)
+      assert.strictEqual(error.headers?.get("x-should-retry"), "false")
+      assert.isBelow(performance.now() - began, 8_000)
+      assert.isAtLeast(Number(error.headers?.get("retry-after")), tries === 1 ? 90 : 1)
+      assert.strictEqual(gateway.lines.length, 1 + tries)
+    }
   })
 
   it("our own credential that is refused is not the caller's 401", async () => {

@@ -243,6 +243,32 @@ describe("explain", () => {
     assert.include(read.stdout, "order of a call:")
   })
 
+  it("at a given time, with breakers open, and what a target takes at once", async () => {
+    const policy: PolicyEncoded = {
+      ...sound,
+      targets: { ...sound.targets, small: { ...sound.targets["small"]!, capacity: { inFlight: 2, queued: 3 } } },
+      routes: [
+        { name: "late", when: { ">=": [{ var: "time.hour" }, 22] }, to: "large" },
+        { name: "default", to: { _tag: "First", of: ["large", "small"] } }
+      ]
+    }
+    const file = directory({ "policy.json": JSON.stringify(policy), "request.json": asking({ model: "fast" }) })
+    const explain = (...more: ReadonlyArray<string>) => runHere("explain", file("policy.json"), "--request", file("request.json"), ...more)
+    const [early, late, unknown, never] = await Promise.all([
+      explain("--at", "2026-01-05T09:00:00Z", "--down", "large"),
+      explain("--at", "2026-01-05T23:00:00Z"),
+      explain("--down", "larger"),
+      explain("--at", "soon")
+    ])
+    assert.match(early.stdout, /^decision +default$/m)
+    assert.include(early.stdout, "reject large as long as its breaker is open, with 503 if nothing else is left")
+    assert.include(early.stdout, "at most 2 at once; up to 3 more wait 1 s for a place")
+    assert.match(late.stdout, /^decision +late$/m)
+    assert.deepStrictEqual([unknown.status, never.status], [1, 1])
+    assert.include(unknown.stderr, "the policy has no target `larger`; did you mean `large`?")
+    assert.include(never.stderr, "--at soon: expected a time, such as 2026-01-05T09:00:00Z")
+  })
+
   it("splits are assigned by the id that is given, headers are read, failover is shown", async () => {
     const policy: PolicyEncoded = {
       ...sound,

@@ -270,7 +270,6 @@ const tellOf = (reading: Reading, { field, matters, reason, value }: Extra): Str
 
 const close = (state: Decoding): readonly [Decoding, ReadonlyArray<StreamEvent>] => {
   const reading: Reading = { events: [], extras: [], state }
-  if (!state.started) reading.events.push({ _tag: "Start" })
   tellSeal(reading)
   const reason: StopReason = stopOf(state.finish, state.calls.length > 0)
   reading.events.push(
@@ -283,8 +282,9 @@ const close = (state: Decoding): readonly [Decoding, ReadonlyArray<StreamEvent>]
 
 const step = (state: Decoding, event: SseEvent): readonly [Decoding, ReadonlyArray<StreamEvent>] => {
   if (state.over) return [state, []]
-  if (event.data.trim() === "[DONE]") return close(state)
   const over: Decoding = { ...state, over: true }
+  if (event.data.trim() === "[DONE]")
+    return state.started ? close(state) : [over, [{ _tag: "Failed", failure: malformed("expected an answer before `[DONE]`") }]]
   const chunk = parse(event.data)
   if (!isObject(chunk)) return [over, [{ _tag: "Failed", failure: malformed("expected a JSON object in the provider's stream") }]]
   const failed = failureIn(chunk)
