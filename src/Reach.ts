@@ -7,7 +7,7 @@
  *
  * Not a finding: nothing is wrong with reaching something. Runs in tools, never for a call.
  */
-import { alternatives, armOf, type Candidate, type Candidates, candidatesOf, drawnBy, type Shown } from "./check/candidates.ts"
+import { alternatives, armOf, type Candidate, type Candidates, candidatesOf, drawnBy, type Shown, splitOf } from "./check/candidates.ts"
 import { regionsOf } from "./check/regions.ts"
 import { type Bounds, everything, isEmpty, nothing, type Region } from "./check/space.ts"
 import * as Condition from "./Condition.ts"
@@ -68,6 +68,7 @@ const deniesOf = (candidates: Candidates, strategy: Strategy): Bounds => {
       case "Spread":
       case "Pool":
         return { must: nothing, may: nothing }
+      case "Shadow":
       case "Within":
       case "Retry":
         return go(of.of)
@@ -113,6 +114,15 @@ const placesOf = (policy: Policy, prices: PriceSource, callers: "declared" | "an
 
   const placesIn = (strategy: Strategy, path: Path, around: Omit<Place, "candidate" | "path">): ReadonlyArray<Place> => {
     switch (strategy._tag) {
+      case "Shadow":
+        return [
+          ...placesIn(strategy.of, [...path, "of"], around),
+          ...placesIn(strategy.copy, [...path, "copy"], {
+            ...around,
+            when: [...around.when, `a copy of ${strategy.sample} calls in 100`],
+            units: [...around.units, { split: splitOf(strategy, policy.routes[path[1] as number]!.name), arm: 0 }]
+          })
+        ]
       case "Send": {
         const candidate = candidateOf(strategy)
         return candidate === undefined ? [] : [{ ...around, candidate, path }]

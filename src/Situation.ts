@@ -227,6 +227,16 @@ export const situate = (compiled: Compiled, situation: Situation): Result.Result
     if (latencyMillis !== undefined) latencies.set(target.identity, latencyMillis)
   }
 
+  // Targets that share a deployment and a key go down together.
+  for (const [name, { up }] of Object.entries(situation.health ?? {})) {
+    const target = compiled.targets.get(name)
+    if (up !== true || target === undefined || target.accounts.some(({ identity }) => !down.has(identity))) continue
+    const other = [...compiled.targets.values()].find(
+      (one) => situation.health![one.name]?.up === false && one.accounts.some(({ identity }) => identity === target.accounts[0].identity)
+    )
+    problem(["health", name], `\`${other?.name ?? name}\` is down, and with it every key of \`${name}\``)
+  }
+
   if (problems.length > 0) return Result.fail(problems)
 
   const grant = compiled.grants(caller.class)

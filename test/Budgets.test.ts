@@ -116,9 +116,13 @@ describe("conservation", () => {
           }
           for (const { facts, hours, plays } of calls) {
             world.clock.epoch += hours * 3_600_000
-            const { records } = world.call(pipeline, facts, (n): Play => plays[n % plays.length]!)
-            const { attempts, bindings, rejections, time } = records[0]!.call!
-            for (const { endedMillis, nanoDollars, reservedNanoDollars: held, startedMillis } of attempts) {
+            const { copies, records } = world.call(pipeline, facts, (n): Play => plays[n % plays.length]!)
+            const { bindings, rejections } = records[0]!.call!
+            // Copies are paid from the same accounts.
+            const attempts = [records[0]!, ...copies.map(({ record }) => record)]
+              .flatMap(({ call }) => call!.attempts.map((attempt) => ({ ...attempt, time: call!.time })))
+              .sort((a, b) => a.time + a.startedMillis - (b.time + b.startedMillis))
+            for (const { endedMillis, nanoDollars, reservedNanoDollars: held, startedMillis, time } of attempts) {
               if (bindings.length === 0) {
                 assert.isUndefined(held)
                 continue

@@ -110,6 +110,7 @@ const situationOf = (built: Compiled, raw: typeof rawSituation extends fc.Arbitr
   const classes = Object.keys(policy.classes)
   const described = classes.length > 0 && (keys.length === 0 || raw.caller % 3 === 0)
   const identities = new Map<string, string>()
+  const down = new Set<string>()
   const health = Object.keys(policy.targets).flatMap((name, i) => {
     const said = raw.health[i % raw.health.length]
     const { identity } = built.targets.get(name)!
@@ -118,6 +119,9 @@ const situationOf = (built: Compiled, raw: typeof rawSituation extends fc.Arbitr
     identities.set(identity, name)
     return [[name, without(said)]] as const
   })
+  for (const [name, { up }] of health) if (up === false) for (const account of built.targets.get(name)!.accounts) down.add(account.identity)
+  // What shares every key with a target that is down is down too.
+  const isOut = (name: string): boolean => built.targets.get(name)!.accounts.every((account) => down.has(account.identity))
   return {
     request: without({
       model: raw.model,
@@ -144,7 +148,7 @@ const situationOf = (built: Compiled, raw: typeof rawSituation extends fc.Arbitr
         { readonly spent: number } | { readonly usedRatio: number } | undefined
       >
     ) as NonNullable<Situation["budgets"]>,
-    health: Object.fromEntries(health)
+    health: Object.fromEntries(health.filter(([name, { up }]) => up === false || !isOut(name)))
   }
 }
 
@@ -203,9 +207,14 @@ describe("Situation", () => {
           expected["time.weekday"] = said.find(({ type }) => type === "weekday")!.value.toLowerCase()
         }
         for (const name of Object.keys(json.targets)) {
-          const { identity } = built.targets.get(name)!
+          const { accounts, identity } = built.targets.get(name)!
+          const out = new Set(
+            Object.entries(situation.health!).flatMap(([other, { up }]) =>
+              up === false ? built.targets.get(other)!.accounts.map((account) => account.identity) : []
+            )
+          )
           const [, said] = Object.entries(situation.health!).find(([other]) => built.targets.get(other)!.identity === identity) ?? []
-          expected[`health.${name}.up`] = said?.up ?? true
+          expected[`health.${name}.up`] = !accounts.every((account) => out.has(account.identity))
           expected[`health.${name}.latencyMillis`] = said?.latencyMillis ?? null
         }
         for (const [name, value] of Object.entries(expected)) assert.deepStrictEqual([name, facts[name]], [name, value])

@@ -28,7 +28,7 @@ import { isSound } from "./sound.ts"
 import { strategiesOf, within } from "./walk.ts"
 
 export { askingFor, needing } from "./candidates/lacks.ts"
-export { alternatives, armOf, drawnBy, type Drawn, drawsIn, sendsIn } from "./candidates/shape.ts"
+export { alternatives, armOf, drawnBy, type Drawn, drawsIn, sendsIn, splitOf } from "./candidates/shape.ts"
 
 /** The rules, in the order in which deciding asks them; each level has those before it too. */
 export const levels = ["grant", "guard", "capability"] as const
@@ -121,7 +121,9 @@ export const candidatesOf = (regions: Regions, prices: PriceSource): Candidates 
   const where = (condition: Condition.Condition): Bounds => space.boundsOf(condition)
   const tooMany = (): void => unproved.add(question, "too many cases")
   // So that every witness has a value for what splits assign by.
-  const units = new Set(strategiesOf(policy).flatMap(({ of }) => (of._tag === "Split" ? [of.by.fact] : [])))
+  const units = new Set(
+    strategiesOf(policy).flatMap(({ of }) => (of._tag === "Split" ? [of.by.fact] : of._tag === "Shadow" ? ["request.id"] : []))
+  )
   for (const fact of units) where({ _tag: "Is", fact, value: "" })
   const complement = (region: Region): Region | undefined =>
     region === everything ? nothing : isEmpty(region) ? everything : space.subtract(everything, region)

@@ -65,6 +65,7 @@ const isDenied = (plan: Plan, decision: Decision): boolean => {
 export const sent = (plan: Plan, decision: Decision): ReadonlyArray<Target> => {
   if (plan._tag === "Send") return ruleOf(plan, decision) === undefined ? [plan.target] : []
   if (plan._tag === "Asked") return decision.asked?._tag === "Found" ? [decision.asked.target] : []
+  if (plan._tag === "Shadow") return [...sent(plan.of, decision), ...(decision.slots[plan.slot] === 1 ? sent(plan.copy, decision) : [])]
   const inner = chosen(plan, decision)
   if (inner !== undefined) return sent(inner, decision)
   const parts = alternatives(plan) ?? []

@@ -89,6 +89,20 @@ export const drawnBy = ({ arms, by }: Extract<Strategy, { readonly _tag: "Split"
   return { fact: by.fact, chance: weight / total }
 }
 
+/** What draws the calls that a shadow copies, as a split of which the first arm is copied (`../../Compile.ts`). */
+export const splitOf = (
+  { copy, of, sample }: Extract<Strategy, { readonly _tag: "Shadow" }>,
+  route: string
+): Extract<Strategy, { readonly _tag: "Split" }> => ({
+  _tag: "Split",
+  by: { fact: "request.id" },
+  salt: `shadow ${route}`,
+  arms: [
+    { name: "copied", weight: sample, to: copy },
+    { name: "others", weight: 100 - sample, to: of }
+  ]
+})
+
 /** What the splits of a strategy draw. */
 export const drawsIn = (strategy: Strategy): ReadonlyArray<Drawn> =>
   within(strategy, []).flatMap(({ of }) => (of._tag === "Split" ? [drawnBy(of)] : []))

@@ -72,7 +72,8 @@ export const movesOn: ReadonlySet<FailureClass> = new Set<FailureClass>([
 ])
 export const triesAgain: ReadonlySet<FailureClass> = new Set([...movesOn].filter((name) => name !== "quota-exhausted" && name !== "auth"))
 
-const hasty = { headers: "250 millis", idle: "200 millis" } as const
+/** Far above what a busy machine adds to an answer that comes at once. */
+const hasty = { headers: "800 millis", idle: "700 millis" } as const
 
 const rows = {
   served: "it is slow, but answers",
@@ -127,7 +128,7 @@ export const faults: ReadonlyArray<Fault> = [
     place: "mute",
     outcome: "timeout",
     costs: false,
-    timeouts: { connect: "200 millis" }
+    timeouts: { connect: "500 millis" }
   },
   { name: "accepted, then reset", row: rows.broken, place: "reset", outcome: "connection", costs: "either" },
   { name: "not HTTP", row: rows.broken, place: "garbage", outcome: "connection", costs: true },
@@ -142,10 +143,10 @@ export const faults: ReadonlyArray<Fault> = [
     scenario: "pings",
     outcome: "timeout",
     costs: true,
-    timeouts: { firstToken: "250 millis", total: "400 millis" }
+    timeouts: { firstToken: "700 millis", total: "1200 millis" }
   },
   { name: "stalls before content", row: rows.silent, scenario: "stall-early", outcome: "timeout", costs: true, timeouts: hasty },
-  { name: "trickles slowly", row: rows.silent, scenario: "trickle~per=500", outcome: "timeout", costs: true, timeouts: hasty },
+  { name: "trickles slowly", row: rows.silent, scenario: "trickle~per=1700", outcome: "timeout", costs: true, timeouts: hasty },
   {
     name: "stalls after content",
     ...lateOf(rows.silent, rows.silentLate),
