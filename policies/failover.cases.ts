@@ -87,6 +87,23 @@ export default cases({
       expect: { tried: ["main", "main"], served: null, status: 429 }
     },
     {
+      name: "a form that will do is handed on",
+      when: { request: { needs: ["structuredOutput"] } },
+      expect: { route: "forms", tried: ["main"], served: "main" }
+    },
+    {
+      name: "a form that was cut short is asked for again",
+      when: { request: { needs: ["structuredOutput"] } },
+      answers: { main: { stop: "max-tokens" } },
+      expect: { tried: ["main", "second"], served: "second" }
+    },
+    {
+      name: "and so is one that was refused",
+      when: { request: { needs: ["structuredOutput"] } },
+      answers: { main: { refused: true } },
+      expect: { tried: ["main", "second"], served: "second" }
+    },
+    {
       name: "a form goes to another vendor when the first is down",
       when: { request: { needs: ["structuredOutput"] } },
       fails: { main: "overloaded" },

@@ -128,7 +128,8 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
   const finish = (call: Call, settled: Settled): void => {
     const error = errorOf(call, settled)
     const ended = settled._tag === "Attempted" ? settled.endedMillis : now() - call.began
-    if (error !== undefined) answer(call.incoming, error, decisionHeaders(call, undefined))
+    // What was paid for in vain, and thrown away, would be paid for again.
+    if (error !== undefined) answer(call.incoming, call.begun > 0 ? { ...error, final: true } : error, decisionHeaders(call, undefined))
     const committed = settled._tag === "Attempted" && settled.committed
     recorder.record({
       time: call.time,

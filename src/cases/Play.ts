@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
-import type { Call } from "../Call.ts"
+import type { Call, Why } from "../Call.ts"
 import type { Compiled, Plan } from "../Compile.ts"
 import { summary } from "../Decision.ts"
 import { explain } from "../Explain.ts"
@@ -190,6 +190,17 @@ const copyLines = ({ call, ending, error }: CallRecord): ReadonlyArray<string> =
   `  ${ending}${error === undefined ? "" : `, ${error.code}: ${error.message}`}`
 ]
 
+/** Why an attempt was made, where that does not go without saying. */
+const whys: Readonly<Record<Why, string>> = {
+  first: "",
+  failover: "",
+  retry: ", tried again",
+  credential: ", with its next key",
+  hedge: ", as a hedge",
+  escalation: ", for a better answer",
+  probe: ", as a probe"
+}
+
 /** The decision step by step, then what was tried and what was not, then how it ended. */
 export const trace = (compiled: Compiled, { body, notes, source }: Situated, { copies, record, sent }: Seen): ReadonlyArray<string> => {
   const explained = explain(compiled, source)
@@ -203,7 +214,9 @@ export const trace = (compiled: Compiled, { body, notes, source }: Situated, { c
       attempted === undefined
         ? "given up"
         : `${attempted.failure?.class ?? "served"}${attempted.failure !== undefined && attempted.committed ? " after a part of the answer" : ""}`
-    return `  ${target.name}: ${outcome}, from ${millis(startedMillis)} to ${attempted === undefined ? "the end" : millis(attempted.endedMillis)}${attempted?.why === "probe" ? ", as a probe" : ""}`
+    const key = target.accounts.length > 1 && attempted?.account.name !== undefined ? ` with ${attempted.account.name}` : ""
+    const why = attempted === undefined ? "" : whys[attempted.why]
+    return `  ${target.name}${key}: ${outcome}, from ${millis(startedMillis)} to ${attempted === undefined ? "the end" : millis(attempted.endedMillis)}${why}`
   })
   return [
     ...notes.map((note) => `note: ${note}`),
