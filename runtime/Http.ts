@@ -120,6 +120,8 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
   const arriving = new Map<IncomingMessage, (error: GatewayError) => void>()
   /** The bytes of the bodies of both. */
   let heldBytes = 0
+  /** Of these, those of copies. */
+  let copiedBytes = 0
   const waiting: Array<() => void> = []
   let draining = false
   /** The gateway has stopped waiting: nothing begins any more. */
@@ -164,12 +166,16 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
       secret,
       reply: new HttpReply(response, options.stallMillis),
       stopped,
+      // Callers come first: however many copies are under way, most of the room for bodies is theirs.
+      mayCopy: () => copiedBytes + length <= options.maxHeldBytes / 4,
       background: (copy) => {
         copies.add(copy)
         heldBytes += length
+        copiedBytes += length
         copy.addObserver(() => {
           copies.delete(copy)
           heldBytes -= length
+          copiedBytes -= length
           rest()
         })
       },

@@ -66,7 +66,8 @@ export interface Outcome {
 export class Attempt extends Context.Service<
   Attempt,
   {
-    readonly run: (call: Call, target: Target, limits: Limits, account: Account) => Effect.Effect<Outcome>
+    /** Where it is interrupted it says whether anything was `sent`, for what was not costs nothing. */
+    readonly run: (call: Call, target: Target, limits: Limits, account: Account, sending?: { sent: boolean }) => Effect.Effect<Outcome>
     /**
      * Why what is asked cannot be put to `target` at all, or only with a loss that its route forbids: asked before anything is held or sent. Undefined where nothing stands in the
      * way; absent where nothing ever does.

@@ -124,6 +124,11 @@ class OpenTransfer implements Transfer, UpstreamSink {
     this.#began = now()
   }
 
+  /** Whether anything of the request may have left. */
+  get sent(): boolean {
+    return this.#upstream?.sent === true
+  }
+
   start(upstream: UpstreamCall): void {
     this.#upstream = upstream
     if (this.#settled) upstream.abort()
@@ -303,18 +308,37 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
         )
       )
 
-      const send = (call: Call, target: Target, bounds: Bounds, encoded: Ready | Impossible): Effect.Effect<Outcome> => {
+      const send = (
+        call: Call,
+        target: Target,
+        bounds: Bounds,
+        encoded: Ready | Impossible,
+        sending: { sent: boolean } | undefined
+      ): Effect.Effect<Outcome> => {
         if (encoded._tag === "Impossible") return notSent(encoded.failure)
         return Effect.callback<Outcome>((resume) => {
-          const transfer = new OpenTransfer(call, target, bounds, encoded, options, now, open, (outcome) => resume(Effect.succeed(outcome)))
+          const transfer = new OpenTransfer(call, target, bounds, encoded, options, now, open, (outcome) => {
+            // An interruption may still come before anybody reads the outcome.
+            if (sending !== undefined) sending.sent = transfer.sent
+            resume(Effect.succeed(outcome))
+          })
           transfer.start(upstream.send(encoded.request, transfer))
           if (open.size > 0) busy.openUnsafe()
-          return Effect.sync(() => transfer.abort())
+          return Effect.sync(() => {
+            if (sending !== undefined) sending.sent = transfer.sent
+            transfer.abort()
+          })
         })
       }
 
       /** An image that cannot be got is the caller's to mend: leaving it out would answer another question. */
-      const fetchThenSend = (call: Call, target: Target, bounds: Bounds, { encode: finish, urls }: Fetching): Effect.Effect<Outcome> => {
+      const fetchThenSend = (
+        call: Call,
+        target: Target,
+        bounds: Bounds,
+        { encode: finish, urls }: Fetching,
+        sending: { sent: boolean } | undefined
+      ): Effect.Effect<Outcome> => {
         // INVARIANT: only a policy that names hosts has anything fetched.
         const { hosts, maxBytes, timeout } = call.compiled.policy.fetch!
         if (urls.size > maxFetches)
@@ -339,14 +363,23 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
           { concurrency: 4 }
         )
         return Effect.matchEffect(fetched, {
-          onSuccess: (sources) => send(call, target, bounds, finish(new Map(sources))),
+          onSuccess: (sources) => send(call, target, bounds, finish(new Map(sources)), sending),
           onFailure: notSent
         })
       }
 
-      const attempt = (call: Call, target: Target, bounds: Bounds, account: Account, token?: string): Effect.Effect<Outcome> => {
+      const attempt = (
+        call: Call,
+        target: Target,
+        bounds: Bounds,
+        account: Account,
+        sending: { sent: boolean } | undefined,
+        token?: string
+      ): Effect.Effect<Outcome> => {
         const encoded = encode(call, target, account, token)
-        return encoded._tag === "Fetching" ? fetchThenSend(call, target, bounds, encoded) : send(call, target, bounds, encoded)
+        return encoded._tag === "Fetching"
+          ? fetchThenSend(call, target, bounds, encoded, sending)
+          : send(call, target, bounds, encoded, sending)
       }
 
       /** A token that the provider does not know any more is of no use to the next attempt either. */
@@ -355,10 +388,11 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
         target: Target,
         bounds: Bounds,
         account: Account,
+        sending: { sent: boolean } | undefined,
         auth: Auth,
         token: string
       ): Effect.Effect<Outcome> =>
-        Effect.map(attempt(call, target, bounds, account, token), (outcome) => {
+        Effect.map(attempt(call, target, bounds, account, sending, token), (outcome) => {
           if (outcome.status !== 401) return outcome
           tokens.refused(auth, token)
           // The credential is not the token: the next one may do.
@@ -372,6 +406,7 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
         target: Target,
         bounds: Bounds,
         account: Account,
+        sending: { sent: boolean } | undefined,
         auth: Auth,
         token: Effect.Effect<string, Failure>
       ): Effect.Effect<Outcome> => {
@@ -382,20 +417,22 @@ export const layer = (options: ExchangeOptions): Layer.Layer<Attempt, never, Ups
           ? Effect.timeoutOrElse(token, { duration: left, orElse: () => Effect.fail(late("there was no token before the deadline")) })
           : token
         return Effect.matchEffect(timely, {
-          onSuccess: (got) => attemptWith(call, target, bounds, account, auth, got),
+          onSuccess: (got) => attemptWith(call, target, bounds, account, sending, auth, got),
           onFailure: notSent
         })
       }
 
       return {
         obstacle,
-        run: (call, target, bounds, account) => {
+        run: (call, target, bounds, account, sending) => {
           const { auth } = target
-          if (auth === undefined) return attempt(call, target, bounds, account)
+          // Interrupted while it waits for a token or an image it has sent nothing yet.
+          if (sending !== undefined) sending.sent = false
+          if (auth === undefined) return attempt(call, target, bounds, account, sending)
           const token = tokens.of(auth)
           return typeof token === "string"
-            ? attemptWith(call, target, bounds, account, auth, token)
-            : waitThenAttempt(call, target, bounds, account, auth, token)
+            ? attemptWith(call, target, bounds, account, sending, auth, token)
+            : waitThenAttempt(call, target, bounds, account, sending, auth, token)
         }
       }
     })

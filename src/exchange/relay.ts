@@ -36,8 +36,12 @@ const one = (value: string | ReadonlyArray<string> | undefined): string | undefi
 const single = (headers: UpstreamHeaders): Readonly<Record<string, string | undefined>> =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, one(value)]))
 
-/** What a request takes of a limit on tokens, roughly and before its usage is known: providers themselves count its text and the most that it may be answered. */
-const tokensOf = ({ call: { ask } }: Transfer): number => ask.inputBytes() / 4 + (ask.maxOutputTokens() ?? 0)
+/** An answer of usual length. Callers name maxima that they never use, and one who names a huge one must not have everybody wait for it. */
+const usualOutputTokens = 1_000
+
+/** What a request takes of a limit on tokens, roughly and before its usage is known. */
+const tokensOf = ({ call: { ask } }: Transfer): number =>
+  ask.inputBytes() / 4 + Math.min(ask.maxOutputTokens() ?? usualOutputTokens, usualOutputTokens)
 
 /** How long the credential should be left alone: as a refusal for too much asks, or until there is something left of a limit. */
 const pauseOf = (transfer: Transfer, status: number, headers: UpstreamHeaders): number | undefined => {

@@ -21,6 +21,8 @@ export interface Admissions {
   readonly force: (account: Account, at: number) => Admission
   /** Gives back what an attempt was let through with that is not made. */
   readonly giveBack: (admission: Admission, at: number) => void
+  /** Says that what an attempt tests works, as soon as its answer has begun. */
+  readonly vouch: (underway: Underway, at: number) => void
   /** Tells what an attempt says of its deployment under its credential, and of the credential. */
   readonly tell: (underway: Underway, outcome: Outcome, at: number) => void
   /** Why a credential would be kept out. */
@@ -55,11 +57,15 @@ export const admissionsOver = (health: Health["Service"]): Admissions => {
       health.report(account.identity, "neutral", at, ticket)
       health.report(account.credential, "neutral", at, credentialTicket)
     },
+    vouch: ({ account, credentialTicket, ticket }, at) => {
+      if (ticket.tests) health.report(account.identity, "good", at, ticket)
+      if (credentialTicket.tests) health.report(account.credential, "good", at, credentialTicket)
+    },
     tell: ({ account, credentialTicket, ticket }, { failure, pauseMillis, status }, at) => {
       const verdict = verdictOf(failure?.class)
       health.report(account.identity, verdict, at, ticket)
-      // A provider that is overloaded may ask to be left alone too; one that finds fault with a request asks for another.
-      const pause = Math.max(pauseMillis ?? 0, verdict === "bad" ? (failure?.retryAfterMillis ?? 0) : 0)
+      // Only a limit is a promise to refuse until then: a page with an error on it may name any time.
+      const pause = Math.max(pauseMillis ?? 0, failure?.class === "rate-limited" ? (failure.retryAfterMillis ?? 0) : 0)
       if (pause > 0) health.pause(account.identity, pause, at)
       if (failure?.endsCredential === true) health.condemn(account.credential, at, credentialTicket)
       // A provider that has answered anything else knows the credential.

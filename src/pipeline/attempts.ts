@@ -160,9 +160,22 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
   }
 
   /** The attempt, where a layer that throws instead of giving an Effect dies like any other, within its call. */
-  const started = (call: Call, { account, target }: Underway, lane: Lane): Effect.Effect<Outcome> => {
+  const started = (call: Call, underway: Underway, lane: Lane): Effect.Effect<Outcome> => {
+    const { account, credentialTicket, target, ticket } = underway
+    // What a probe was made to find out is known once an answer has begun: nobody waits for its end.
+    const told: Lane =
+      ticket.tests || credentialTicket.tests
+        ? {
+            ...lane,
+            claim: () => {
+              if (lane.claim?.() === false) return false
+              admissions.vouch(underway, now())
+              return true
+            }
+          }
+        : lane
     try {
-      return attempt.run(call, target, lane, account)
+      return attempt.run(call, target, told, account, underway)
     } catch (error) {
       return Effect.die(error)
     }
@@ -327,9 +340,11 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
       // What nobody would be let through to is not waited for.
       if (lane.why !== "probe" && slots.full(identity) && admissions.soonest(target, came).shut !== undefined)
         return keptOut(call, target, lane, came, bound)
-      const place = slots.enter(identity, capacity)
+      // A copy takes what is free, and nothing from a caller who would wait.
+      const mayQueue = call.shadowOf === undefined || !slots.full(identity)
+      const place = mayQueue ? slots.enter(identity, capacity) : undefined
       if (place === undefined)
-        return reject(call, rejections.busy(target, capacity.queued === 0 ? "nobody may wait for it" : "its queue is full"))
+        return reject(call, rejections.busy(target, capacity.queued === 0 || !mayQueue ? "nobody may wait for it" : "its queue is full"))
       const wait = Math.min(capacity.waitMillis, lane.commitBy - came)
       const turn = (): Effect.Effect<Settled> => {
         if (place.state !== "held")

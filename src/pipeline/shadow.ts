@@ -76,8 +76,14 @@ export const copiesOver = ({ carryOut, clock, drop, now }: CopyServices): Copies
 
   const start = (call: Call, nth: number, step: Step, context: Context<never>): void => {
     const copy = again(call, nth, clock.currentTimeMillisUnsafe(), now())
-    if (underway >= maxUnderway) {
-      drop(copy, refuse("shadow_dropped", `${maxUnderway} copies are under way already, so this one was not made`))
+    const full =
+      underway >= maxUnderway
+        ? `${maxUnderway} copies are under way already`
+        : call.incoming.mayCopy?.() === false
+          ? "copies hold as much memory as they may"
+          : undefined
+    if (full !== undefined) {
+      drop(copy, refuse("shadow_dropped", `${full}, so this one was not made`))
       return
     }
     underway++

@@ -105,6 +105,12 @@ const answered = (status: number | undefined): string =>
 const isFinal = (found: Verdict, headers: Headers, retry: number | undefined): boolean =>
   found.class === "rate-limited" && retry === undefined && first(headers["x-should-retry"]) === "false"
 
+const page = "the provider answered with a page, not with JSON"
+
+/** Whether nothing shows that it was the provider that answered. */
+const isAnybodys = ({ code, message = "", type }: Said): boolean =>
+  code === undefined && type === undefined && (message === "" || message === page)
+
 /** Builds the failure that a table has found. */
 export const failure = (found: Verdict, status: number | undefined, said: Said, headers: Headers = {}): Failure => {
   const retry = retryAfterMillis(headers)
@@ -117,13 +123,14 @@ export const failure = (found: Verdict, status: number | undefined, said: Said, 
     ...(code === undefined || code === "" ? {} : { code: presentable(code).slice(0, 200) }),
     ...(said.param === undefined || said.param === "" ? {} : { param: presentable(said.param).slice(0, 200) }),
     ...(retry === undefined ? {} : { retryAfterMillis: retry }),
-    ...(found.endsCredential === undefined ? {} : { endsCredential: found.endsCredential })
+    // A page or an empty body may come from some proxy, which knows nothing of the credential; a payment is asked for by nobody else.
+    ...(found.endsCredential === undefined || (isAnybodys(said) && status !== 402) ? {} : { endsCredential: found.endsCredential })
   }
 }
 
 /** The message of a body that is not the dialect's error object: text, or an object of some proxy before the provider. */
 export const looseMessage = (body: unknown): string | undefined => {
-  if (typeof body === "string") return body.trimStart().startsWith("<") ? "the provider answered with a page, not with JSON" : body
+  if (typeof body === "string") return body.trimStart().startsWith("<") ? page : body
   if (!isObject(body)) return undefined
   for (const name of ["message", "detail", "error", "msg", "title"]) {
     const found = field(body, name)

@@ -116,9 +116,11 @@ const pauseFor = (limit: Limit, headers: Headers, tokens: number | undefined): n
   const reset = resetMillis(limit, headers)
   if (reset === undefined || reset === 0) return undefined
   const whole = numberOf(headers[limit.limit])
+  // Of a limit that is not told nothing can be concluded: waiting for the reset would leave one request for each.
+  if (whole === undefined || whole === 0) return undefined
   const one = limit.of === "requests" ? 1 : tokens
   // Where it is not known what a request takes of the limit, it may take all of it.
-  const share = whole === undefined || whole === 0 || one === undefined ? 1 : Math.min(1, one / whole)
+  const share = one === undefined ? 1 : Math.min(1, one / whole)
   const millis = Math.min(Math.ceil(reset * share), longestPauseMillis)
   return millis > 0 ? millis : undefined
 }

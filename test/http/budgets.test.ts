@@ -1,5 +1,7 @@
 /** Budgets through the running gateway: what is reserved, charged and given back, what is refused and how, and what survives a restart. */
 import { assert, describe, it } from "@effect/vitest"
+import { once } from "node:events"
+import { type AddressInfo, createServer } from "node:net"
 import { DatabaseSync } from "node:sqlite"
 import type { PolicyEncoded, StrategyEncoded } from "../../src/Policy.ts"
 import {
@@ -153,6 +155,38 @@ describe("an attempt is charged", () => {
     assert.strictEqual((await ask(gateway)).status, 504)
     assert.deepStrictEqual(chargeOf(await gateway.line(1)), [{ estimated: true, nano_dollars: reserved }])
     assert.strictEqual(await leftOf(gateway), dollar - 2 * reserved)
+  })
+
+  it("nothing where its caller leaves, or its hedge is decided, before there was a connection to send it over", async () => {
+    // Takes connections, and never begins to speak TLS.
+    const mute = createServer((socket) => void socket.on("error", () => {}))
+    await new Promise<void>((resolve) => void mute.listen(0, "127.0.0.1", resolve))
+    const baseUrl = `https://127.0.0.1:${(mute.address() as AddressInfo).port}/v1`
+    const quick = await startUpstream(json(completion("from the other")))
+    const muted = (to: StrategyEncoded): PolicyEncoded => {
+      const policy = policyOf({ one: quick, two: quick }, to, 1_000_000_000)
+      return { ...policy, providers: { ...policy.providers, one: { ...policy.providers["one"]!, baseUrl } } }
+    }
+    const gateway = await startGateway(muted("one"), { secrets })
+    const gone = new AbortController()
+    const call = fetch(`${gateway.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { ...alice, "content-type": "application/json" },
+      body: asking(),
+      signal: gone.signal
+    }).catch(() => {})
+    await once(mute, "connection")
+    gone.abort()
+    await call
+    assert.deepStrictEqual(chargeOf(await gateway.line(0)), [{ estimated: false, nano_dollars: 0 }])
+
+    await gateway.exchange(muted({ _tag: "Hedge", of: "one", after: "20 millis", with: "two" }))
+    assert.strictEqual((await ask(gateway)).status, 200)
+    assert.deepStrictEqual(chargeOf(await gateway.line(1)), [
+      { estimated: false, nano_dollars: 0 },
+      { estimated: false, nano_dollars: cost }
+    ])
+    mute.close()
   })
 
   it("nothing where it was provably not sent, or answered by an error that is not billed", async () => {

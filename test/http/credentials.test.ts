@@ -4,6 +4,7 @@ import { murmur3 } from "../../src/Murmur3.ts"
 import type { PolicyEncoded, StrategyEncoded } from "../../src/Policy.ts"
 import {
   asking,
+  chunk,
   chunks,
   claudeRefusal,
   completion,
@@ -12,6 +13,9 @@ import {
   message,
   messageEnd,
   messageStart,
+  opening,
+  openStream,
+  paced,
   refusal,
   type Script,
   send,
@@ -244,6 +248,22 @@ describe("a dead key", () => {
       assert.strictEqual((await ask(gateway, `call-${i}`, { body: asking({ model: i % 2 === 0 ? "big" : "small" }) })).status, 200)
     assert.deepStrictEqual(new Set(one.asked.slice(2)), new Set<Name | undefined>(["B_KEY"]))
     assert.deepStrictEqual(await attemptsOf(gateway, 2), [["small", "first", "B_KEY", "served"]])
+  })
+
+  it("is known to serve again as soon as a probe's answer has begun, however long it goes on", async () => {
+    const upstream = await startKeyed({ A_KEY: revoked })
+    const gateway = await startGateway(policyOf(upstream, [env("A_KEY")]), { secrets })
+    assert.strictEqual((await send(gateway, { body: asking({ model: "big" }) })).status, 502)
+    assert.strictEqual((await send(gateway, { body: asking({ model: "big" }) })).status, 503)
+    gateway.pass(61_000)
+    const held = paced()
+    upstream.answers({ A_KEY: held.script })
+    const open = openStream(gateway, asking({ model: "big", stream: true }))
+    await held.began
+    held.write(opening + chunk({ content: "on and" }))
+    assert.strictEqual((await open).statusCode, 200)
+    upstream.answers({ A_KEY: answering })
+    assert.strictEqual((await send(gateway, { body: asking({ model: "big" }) })).status, 200)
   })
 
   it("is probed by one call when a while has passed, by the next when twice as much has, and serves again when it is mended", async () => {

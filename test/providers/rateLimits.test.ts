@@ -91,8 +91,8 @@ describe("OpenAI's limits", () => {
       50
     ],
     ["a minute at most", left("requests", "1", "0", "6m0s"), undefined, longestPauseMillis],
-    ["of a limit that is not told: all of the reset", left("requests", "", "0", "5s"), undefined, 5000],
-    ["of a limit of none: all of the reset", left("requests", "0", "0", "5s"), undefined, 5000],
+    ["nothing, of a limit that is not told", left("requests", "", "0", "5s"), undefined, undefined],
+    ["nothing, of a limit of none", left("requests", "0", "0", "5s"), undefined, undefined],
     ["the share of so many tokens", left("tokens", "100000", "0", "60s"), 5000, 3000],
     ["of more tokens than there are", left("tokens", "1000", "0", "10s"), 5000, 10_000],
     ["of unknown tokens: all of the reset", left("tokens", "1000", "0", "10s"), undefined, 10_000],
@@ -240,11 +240,14 @@ describe("whatever headers say", () => {
     .tuple(
       fc.dictionary(fc.constantFrom(...names, "retry-after", "retry-after-ms", "date"), value, { maxKeys: 30 }),
       fc.subarray(names.filter((name) => name.includes("remaining"))),
-      fc.boolean()
+      fc.boolean(),
+      fc.nat({ max: 100_000 })
     )
-    .map(([given, nothingLeft, hasDate]): Headers => ({
+    .map(([given, nothingLeft, hasDate, most]): Headers => ({
       ...given,
-      ...Object.fromEntries(nothingLeft.map((name) => [name, "0"])),
+      ...Object.fromEntries(
+        nothingLeft.flatMap((name) => [[name, "0"] as const, [name.replace("remaining", "limit"), String(most)] as const])
+      ),
       ...(hasDate ? { date } : {})
     }))
 

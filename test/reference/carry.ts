@@ -384,6 +384,9 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
         if (coming.committedAt !== undefined) {
           yield { at: coming.committedAt }
           if (!claim(lane)) throw new Error("one that has lost is stopped")
+          // A probe has found out what it was made for.
+          if (tickets.deployment.tests) breakers.report(account.identity, undefined, timeline.now, tickets.deployment)
+          if (tickets.credential.tests) breakers.report(account.credential, undefined, timeline.now, tickets.credential)
           begunAtAnswer = begun
           if (lane.isCopied) beginCopies()
         }
@@ -398,7 +401,7 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
         // Whoever has answered, however weakly, works.
         breakers.report(account.identity, failure === "escalated" ? undefined : failure, now, tickets.deployment)
         watch.tell(to.identity, failure === "escalated" ? undefined : failure, now)
-        const pause = Math.max(said.pauseMillis ?? 0, failure !== undefined && usual.includes(failure) ? (said.retryAfterMillis ?? 0) : 0)
+        const pause = Math.max(said.pauseMillis ?? 0, failure === "rate-limited" ? (said.retryAfterMillis ?? 0) : 0)
         if (pause > 0) breakers.pause(account.identity, pause, now)
         const hasAnswered = committed || failure === "escalated" || said.status !== undefined
         if (failure !== undefined && said.endsCredential === true) breakers.condemn(account.credential, now, tickets.credential)
