@@ -58,9 +58,9 @@ export interface Incoming {
   readonly reply: Reply
   /** Why it was interrupted, where that is not because its caller has gone: the gateway stops. */
   readonly stopped?: () => GatewayError | undefined
-  /** Told of what goes on beside the call and after its end: its copies. Absent where nobody waits for them. */
-  /** Whether there is room for a copy of the request; undefined where there always is. */
+  /** Whether there is room for a copy of the request; absent where there always is. */
   readonly mayCopy?: () => boolean
+  /** Told of what goes on beside the call and after its end: its copies. Absent where nobody waits for them. */
   readonly background?: (fiber: Fiber<unknown>) => void
 }
 

@@ -127,6 +127,11 @@ export interface Dialect {
   readonly streamDecoder: StreamDecoder<any>
   /** The class of an answer that is not a success; `body` is parsed JSON, or the text where it is not JSON. Header names in lower case. */
   readonly classify: (status: number, body: unknown, headers: Readonly<Record<string, string | undefined>>) => Failure
+  /**
+   * The members of which every whole answer has one, by what was asked for: an object without any is no answer, whatever its status says. Absent where the dialect leaves out what is empty or 0, so that
+   * their absence says nothing.
+   */
+  readonly answerParts: Readonly<Partial<Record<Operation, readonly [string, ...ReadonlyArray<string>]>>>
   /** How long its credential should be left alone by what an answer says of limits, be it a success; absent where answers do not say. Header names in lower case. */
   readonly pauseMillis?: (
     headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>,

@@ -6,7 +6,7 @@
  * still fail over. Where a cascade asks for a better answer than some (`judge.ts`), it is asked then, and a stream commits when it has ended well whatever its route says.
  */
 import * as Result from "effect/Result"
-import type { DialectName, Operation, Written } from "../Dialect.ts"
+import type { Operation, Written } from "../Dialect.ts"
 import type { Failure } from "../Failure.ts"
 import { field, isObject, type Json, parseExact, print } from "../providers/json.ts"
 import { retryAfterMillis } from "../providers/rateLimits.ts"
@@ -106,21 +106,6 @@ const unstreamed = (transfer: Transfer, type: string): Relay => {
   return { data: body.add, end: () => judge(body.bytes()) }
 }
 
-/**
- * The members of which every answer has one. An object without any is no answer, whatever its status says. Where a dialect leaves out what is empty or 0 (protocol buffers
- * do), what may be left out says nothing: a prompt that was blocked has no candidates, and a count may be 0.
- */
-const partsOf: Readonly<Record<Operation, Partial<Readonly<Record<DialectName, readonly [string, ...ReadonlyArray<string>]>>>>> = {
-  generate: {
-    "chat.completions": ["choices"],
-    responses: ["output"],
-    messages: ["content"],
-    generateContent: ["candidates", "promptFeedback", "usageMetadata"]
-  },
-  embed: { "chat.completions": ["data"], generateContent: ["embedding", "embeddings", "predictions"] },
-  count: { responses: ["input_tokens"], messages: ["input_tokens"] }
-}
-
 const hasPart = (answer: Json, name: string): boolean => {
   const part = field(answer, name)
   return part !== undefined && part !== null
@@ -149,7 +134,7 @@ const wholeRelay = (transfer: Transfer, headers: UpstreamHeaders): Relay => {
         transfer.fail(malformed("the answer is not a JSON object"))
         return
       }
-      const parts = partsOf[call.incoming.api.operation][dialect.name]
+      const parts = dialect.answerParts[call.incoming.api.operation]
       if (parts !== undefined && !parts.some((name) => hasPart(json, name))) {
         transfer.fail(malformed(`the answer has no \`${parts[0]}\``))
         return

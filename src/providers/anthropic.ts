@@ -77,6 +77,7 @@ export const anthropic: Dialect = {
   decodeAnswer,
   streamDecoder,
   classify,
+  answerParts: { generate: ["content"], count: ["input_tokens"] },
   pauseMillis,
   usageOf,
   failureIn,

@@ -58,6 +58,8 @@ export const gemini: Dialect = {
   decodeAnswer,
   streamDecoder,
   classify,
+  // Protocol buffers leave out what is empty or 0: a prompt that was blocked has no candidates, and a count may be none.
+  answerParts: { generate: ["candidates", "promptFeedback", "usageMetadata"], embed: ["embedding", "embeddings", "predictions"] },
   usageOf,
   failureIn,
   peek,

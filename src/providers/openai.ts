@@ -71,6 +71,7 @@ export const openai: Dialect = {
   decodeAnswer,
   streamDecoder,
   classify,
+  answerParts: { generate: ["choices"], embed: ["data"] },
   pauseMillis,
   usageOf,
   failureIn,

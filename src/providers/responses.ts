@@ -91,6 +91,7 @@ export const responses: Dialect = {
   decodeAnswer,
   streamDecoder,
   classify,
+  answerParts: { generate: ["output"], count: ["input_tokens"] },
   pauseMillis,
   usageOf,
   failureIn,
