@@ -50,6 +50,8 @@ interface Place {
   readonly here: Bounds
   readonly when: ReadonlyArray<string>
   readonly units: ReadonlyArray<Assigned>
+  /** Of a copy, where its call is sent to: it begins with an answer from one of these. */
+  readonly beside: ReadonlyArray<Place> | undefined
 }
 
 interface Assigned {
@@ -114,15 +116,18 @@ const placesOf = (policy: Policy, prices: PriceSource, callers: "declared" | "an
 
   const placesIn = (strategy: Strategy, path: Path, around: Omit<Place, "candidate" | "path">): ReadonlyArray<Place> => {
     switch (strategy._tag) {
-      case "Shadow":
-        return [
-          ...placesIn(strategy.of, [...path, "of"], around),
-          ...placesIn(strategy.copy, [...path, "copy"], {
-            ...around,
-            when: [...around.when, `a copy of ${strategy.sample} calls in 100`],
-            units: [...around.units, { split: splitOf(strategy, policy.routes[path[1] as number]!.name), arm: 0 }]
-          })
-        ]
+      case "Shadow": {
+        const own = placesIn(strategy.of, [...path, "of"], around)
+        // A copy is not copied.
+        if (around.beside !== undefined) return own
+        const copies = placesIn(strategy.copy, [...path, "copy"], {
+          ...around,
+          when: [...around.when, `a copy of ${strategy.sample} calls in 100`],
+          units: [...around.units, { split: splitOf(strategy, policy.routes[path[1] as number]!.name), arm: 0 }],
+          beside: own.filter(({ beside }) => beside === undefined)
+        })
+        return [...own, ...copies]
+      }
       case "Send": {
         const candidate = candidateOf(strategy)
         return candidate === undefined ? [] : [{ ...around, candidate, path }]
@@ -167,15 +172,27 @@ const placesOf = (policy: Policy, prices: PriceSource, callers: "declared" | "an
     }
   }
 
-  const view: View = (route, { candidate, here, units }, calls) => {
+  /** A call that is sent to all of some places, if what comes before each fails. */
+  const shownAt = (route: number, calls: Region, places: ReadonlyArray<Place>): Situation | undefined => {
+    const here = places.reduce((region, place) => both(region, place.here.must), calls)
+    const region = some(route, here, ...places.flatMap(({ candidate }) => candidate.causes.map((cause) => cause.where.may)))
+    const units = places.flatMap((place) => place.units)
+    const isAssigned = (facts: Shown["facts"]): boolean => units.every(({ arm, split }) => armOf(split, facts) === arm)
+    const draws = units.map(({ arm, split }) => drawnBy(split, arm))
+    return region === undefined ? undefined : show(region, draws, isAssigned)?.situation
+  }
+  const view: View = (route, place, calls) => {
+    const { beside, candidate, here } = place
     const { causes, target } = candidate
     // What keeps models of an open provider out depends on their names, but for the grant.
     const out = causes.filter(({ level }) => target.declared || level === 0).map((cause) => cause.where.must)
     if (all(route, perhapsBoth(here.may, calls), ...out)) return { mayBe: false, shown: undefined }
-    const region = some(route, both(here.must, calls), ...causes.map((cause) => cause.where.may))
-    const isAssigned = (facts: Shown["facts"]): boolean => units.every(({ arm, split }) => armOf(split, facts) === arm)
-    const draws = units.map(({ arm, split }) => drawnBy(split, arm))
-    return { mayBe: true, shown: region === undefined ? undefined : show(region, draws, isAssigned)?.situation }
+    if (beside === undefined) return { mayBe: true, shown: shownAt(route, calls, [place]) }
+    for (const own of beside) {
+      const shown = shownAt(route, calls, [place, own])
+      if (shown !== undefined) return { mayBe: true, shown }
+    }
+    return { mayBe: true, shown: undefined }
   }
   /** What a call must not be like to get the target. */
   const limitsOf = (route: number, { candidate, here }: Place, calls: Region): ReadonlyArray<string> =>
@@ -192,7 +209,8 @@ const placesOf = (policy: Policy, prices: PriceSource, callers: "declared" | "an
       placesIn(route.to, ["routes", i, "to"], {
         here: boundsOf(route.when),
         when: route.when === undefined ? (i === 0 ? [] : ["otherwise"]) : [said(route.when, true)],
-        units: []
+        units: [],
+        beside: undefined
       })
     )
   }

@@ -193,7 +193,9 @@ const guardsChecked = (candidates: Candidates, found: Found): ((i: number) => vo
         )
       }
     }
-    removedParts(candidates, i, guard, route.to, at, condition.must, [outOf(route.to, guard, "some")], (part) => {
+    // Where no call was found that loses all of it, its parts are looked into for the same calls.
+    const about = shown === undefined ? [] : [outOf(route.to, guard, "some")]
+    removedParts(candidates, i, guard, route.to, at, condition.must, about, (part) => {
       const call = show(part.region, part.draws, part.isAssigned)
       if (call === undefined) return
       const { where, says } = guardOf(candidates, part.of, call.facts)

@@ -61,16 +61,19 @@ const isDenied = (plan: Plan, decision: Decision): boolean => {
   return (plan._tag === "First" || plan._tag === "Hedge" || plan._tag === "Escalate") && isDenied(alternatives(plan)![0]!, decision)
 }
 
-/** The targets that a call may be sent to, if those before them are refused or fail: none after a `deny`. */
-export const sent = (plan: Plan, decision: Decision): ReadonlyArray<Target> => {
+/** The targets that a call, and its copies, may be sent to, if those before them are refused or fail: none after a `deny`. */
+export const sent = (plan: Plan, decision: Decision, copied = true): ReadonlyArray<Target> => {
   if (plan._tag === "Send") return ruleOf(plan, decision) === undefined ? [plan.target] : []
   if (plan._tag === "Asked") return decision.asked?._tag === "Found" ? [decision.asked.target] : []
-  if (plan._tag === "Shadow") return [...sent(plan.of, decision), ...(decision.slots[plan.slot] === 1 ? sent(plan.copy, decision) : [])]
+  if (plan._tag === "Shadow") {
+    const own = sent(plan.of, decision)
+    return [...own, ...(copied && own.length > 0 && decision.slots[plan.slot] === 1 ? sent(plan.copy, decision, false) : [])]
+  }
   const inner = chosen(plan, decision)
-  if (inner !== undefined) return sent(inner, decision)
+  if (inner !== undefined) return sent(inner, decision, copied)
   const parts = alternatives(plan) ?? []
   const end = parts.findIndex((part) => isDenied(part, decision))
-  return (end === -1 ? parts : parts.slice(0, end)).flatMap((part) => sent(part, decision))
+  return (end === -1 ? parts : parts.slice(0, end)).flatMap((part) => sent(part, decision, copied))
 }
 
 /** Whether nothing of a plan is left. */
