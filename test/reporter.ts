@@ -1,4 +1,4 @@
-/** Ends a run with one plain line, after the runner's own: how many tests passed, failed and were skipped. */
+/** Ends a run with two plain lines, after the runner's own: the seed of its examples, and how many tests passed, failed and were skipped. */
 import type { Reporter, TestModule } from "vitest/node"
 
 export default class ClosingLine implements Reporter {
@@ -15,6 +15,7 @@ export default class ClosingLine implements Reporter {
       if (tests === 0 && module.state() === "failed") count.failed++
     }
     // After the default reporter's summary.
-    setImmediate(() => console.log(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`))
+    const { failed, passed, skipped } = count
+    setImmediate(() => console.log(`\nTEST_SEED=${process.env["TEST_SEED"]}\n${passed} passed, ${failed} failed, ${skipped} skipped`))
   }
 }

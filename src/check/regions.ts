@@ -21,6 +21,7 @@ import {
   type Space,
   spaceOf
 } from "./space.ts"
+import { impossibleHealth } from "./space/deployments.ts"
 import { makeUnproved, type Unproved } from "./unproved.ts"
 import { within } from "./walk.ts"
 
@@ -88,11 +89,14 @@ export const regionsOf = (policy: Policy, callers: Callers = "declared"): Region
     return found
   }
 
-  const must: Array<Box> = []
-  const may: Array<Box> = []
+  // What no call can be, no route is left.
+  const impossible = impossibleHealth(policy).flatMap((condition) => space.boundsOf(condition).must)
+  const must: Array<Box> = [...impossible]
+  const may: Array<Box> = [...impossible]
   const shelf = space.shelf()
+  for (const box of impossible) shelf.add(box)
   /** How many boxes the routes before each take. */
-  const ends: Array<readonly [must: number, may: number]> = [[0, 0]]
+  const ends: Array<readonly [must: number, may: number]> = [[must.length, may.length]]
   const takenBefore = (route: number): readonly [must: number, may: number] => {
     for (let i = ends.length - 1; i < route; i++) {
       const bounds = boundsOf(policy.routes[i]!.when)
@@ -128,7 +132,8 @@ export const regionsOf = (policy: Policy, callers: Callers = "declared"): Region
 
   const find = (route: number): Reach => {
     const bounds = boundsOf(policy.routes[route]!.when)
-    if (isEmpty(bounds.may)) return { _tag: "Impossible" }
+    if (isEmpty(bounds.may) || (impossible.length > 0 && space.leftOf(bounds.may, impossible)._tag === "Nothing"))
+      return { _tag: "Impossible" }
     const throws = bounds.throws ?? nothing
     const keeps = (point: Point): boolean => comesTo(route, point) && !space.holds(throws, point)
     // Most routes are reached by the most usual call that meets them, and it is much sooner asked than what is left of them.

@@ -30,10 +30,12 @@ export const reachedBy = ({ policy, reachOf, space }: Regions): ReadonlyArray<Wi
   })
 
 /** The least that there is of the routes whose boxes cover a region, each of which alone would not. */
-const covering = ({ boundsOf, policy, space }: Regions, route: number, by: ReadonlySet<Box>): ReadonlyArray<number> => {
+const covering = ({ before, boundsOf, policy, space }: Regions, route: number, by: ReadonlySet<Box>): ReadonlyArray<number> => {
   const region = boundsOf(policy.routes[route]!.when).may
   const takenBy = (route: number): Region => boundsOf(policy.routes[route]!.when).must
-  const covers = (routes: ReadonlyArray<number>): boolean => space.leftOf(region, routes.flatMap(takenBy))._tag === "Nothing"
+  const impossible = before(0).must
+  const covers = (routes: ReadonlyArray<number>): boolean =>
+    space.leftOf(region, [...impossible, ...routes.flatMap(takenBy)])._tag === "Nothing"
   let routes: ReadonlyArray<number> = [...policy.routes.keys()].slice(0, route).filter((i) => takenBy(i).some((box) => by.has(box)))
   if (routes.length > maxCovering) return routes
   const alone = routes.find((i) => covers([i]))
@@ -151,7 +153,7 @@ export const checkRoutes = (regions: Regions, wide: () => Regions, found: Found)
   const impossible = (i: number): void => {
     const { when } = routes[i]!
     const path = ["routes", i, "when"]
-    if (!isEmpty(wide().boundsOf(when).may)) {
+    if (wide().reachOf(i)._tag !== "Impossible") {
       const whom = hasKeys ? "no key of the policy meets this condition" : "without keys nobody meets this condition"
       found(
         "warning",
@@ -163,7 +165,11 @@ export const checkRoutes = (regions: Regions, wide: () => Regions, found: Found)
       return
     }
     const condition = conditionOf(when!)
-    const why = condition === undefined ? undefined : contradiction(regions, condition)
+    const why = !isEmpty(boundsOf(when).may)
+      ? "a target is up as long as one of its credentials is, whatever names share them"
+      : condition === undefined
+        ? undefined
+        : contradiction(regions, condition)
     found(
       "error",
       path,

@@ -8,8 +8,19 @@ import type { FactValues, Value } from "../reference.ts"
 /** A steered fact may be `"other"` than it was. */
 const size = (value: Value | undefined): number => (value === "other" ? 7 : Math.abs(Number(value ?? 0)))
 
+/** A target is up as long as one of its credentials is, whatever names share them. */
+export const sharedHealth = ({ targets }: Compiled, facts: Readonly<Record<string, Value>>): Record<string, Value> => {
+  const upOf = (name: string): string => `health.${name}.up`
+  const down = new Set(
+    [...targets.values()].flatMap(({ accounts, name }) => (facts[upOf(name)] === false ? accounts.map(({ identity }) => identity) : []))
+  )
+  const shared = [...targets.values()].filter(({ name }) => facts[upOf(name)] !== undefined)
+  return Object.fromEntries(shared.map(({ accounts, name }) => [upOf(name), accounts.some(({ identity }) => !down.has(identity))]))
+}
+
 /** The same call of a key that the policy declares, whichever is meant, or of somebody of a class of it where `issued` says so. */
-export const settled = ({ budgets, policy, targets }: Compiled, given: FactValues, issued = false): FactValues => {
+export const settled = (of: Compiled, given: FactValues, issued = false): FactValues => {
+  const { budgets, policy, targets } = of
   const facts: Record<string, Value> = { ...given }
   const { classes, keys, tags } = policy
   const names = Object.keys(keys)
@@ -41,6 +52,7 @@ export const settled = ({ budgets, policy, targets }: Compiled, given: FactValue
     health.set(identity, [up, latencyMillis])
     Object.assign(facts, { [`health.${name}.up`]: up, [`health.${name}.latencyMillis`]: latencyMillis })
   }
+  Object.assign(facts, sharedHealth(of, facts))
   const name = String(facts["caller.class"])
   const bound = new Set([...budgetsOfAll(policy), ...(Object.hasOwn(classes, name) ? classes[name]!.within : [])])
   for (const budget of Object.keys(budgetsOf(policy))) {

@@ -10,6 +10,7 @@ import type { Rule } from "../../src/Rules.ts"
 import type { Target } from "../../src/Target.ts"
 import { weekdays } from "../../src/ZonedClock.ts"
 import type { FactValues, Value } from "../reference.ts"
+import { sharedHealth } from "./calls.ts"
 
 export const ruleOf = ({ rules, slot }: SendPlan, { slots }: Decision): Rule | undefined =>
   slot === -1 || slots[slot]! < 1 ? undefined : rules[slots[slot]! - 1]
@@ -125,7 +126,8 @@ export const planAt = ({ policy, routes }: Compiled, decision: Decision, path: P
 }
 
 /** The same facts as a call can have them, of a key that the policy declares or of another that was `issued`; undefined where there is no such caller. */
-export const plausible = ({ budgets, policy, targets }: Compiled, given: FactValues, issued = true): FactValues | undefined => {
+export const plausible = (of: Compiled, given: FactValues, issued = true): FactValues | undefined => {
+  const { budgets, policy, targets } = of
   const facts: Record<string, Value> = { ...given }
   const { keys, tags } = policy
   const key = String(facts["caller.key"])
@@ -150,6 +152,7 @@ export const plausible = ({ budgets, policy, targets }: Compiled, given: FactVal
       if (value !== undefined) facts[`health.${name}.${what}`] = value
     }
   }
+  Object.assign(facts, sharedHealth(of, facts))
   facts["time.hour"] = Math.abs(Math.trunc(Number(facts["time.hour"]) || 0)) % 24
   if (!(weekdays as ReadonlyArray<unknown>).includes(facts["time.weekday"])) facts["time.weekday"] = "monday"
   const name = String(facts["caller.class"])

@@ -38,6 +38,21 @@ const routes = (...of: ReadonlyArray<unknown>) => ({ ...base, routes: of })
 const first = { _tag: "First", of: ["big", "mini"] }
 const spread = { _tag: "Spread", by: "round-robin", of: ["mini", "big"] }
 
+const shared = {
+  ...base,
+  providers: {
+    one: { dialect: "openai", key: { env: "A" } },
+    other: { dialect: "openai", key: { env: "B" } },
+    both: { dialect: "openai", keys: [{ env: "A" }, { env: "B" }] }
+  },
+  targets: {
+    one: { provider: "one", model: "m" },
+    other: { provider: "other", model: "m" },
+    mini: { provider: "both", model: "m" }
+  }
+}
+const [up, down] = [(name: string) => v(`health.${name}.up`), (name: string) => ({ "!": v(`health.${name}.up`) })]
+
 shownTable(
   "impossible routes",
   {
@@ -48,6 +63,26 @@ shownTable(
         "impossible-route",
         'routes[0] "a".when',
         'this route can never be chosen: no request meets its condition, because `request.model is "x"` and `request.model is "y"` exclude each other',
+        "mend the condition, or leave the route out"
+      ]
+    ],
+    "a target that is up while its only credential is down with others": [
+      { ...shared, routes: [route("a", { and: [down("mini"), up("one")] }), last] },
+      [
+        "error",
+        "impossible-route",
+        'routes[0] "a".when',
+        "this route can never be chosen: no request meets its condition, because a target is up as long as one of its credentials is, whatever names share them",
+        "mend the condition, or leave the route out"
+      ]
+    ],
+    "a target that is up while all of its credentials are down with others": [
+      { ...shared, routes: [route("a", { and: [up("mini"), down("one"), down("other")] }), last] },
+      [
+        "error",
+        "impossible-route",
+        'routes[0] "a".when',
+        "this route can never be chosen: no request meets its condition, because a target is up as long as one of its credentials is, whatever names share them",
         "mend the condition, or leave the route out"
       ]
     ],

@@ -14,15 +14,20 @@ const base = {
   name: "world",
   metadata: ["tier"],
   tags: ["vip"],
-  providers: { openai: { dialect: "openai" as const } },
+  providers: {
+    openai: { dialect: "openai" as const, key: { env: "OPENAI_API_KEY" } },
+    pair: { dialect: "openai" as const, keys: [{ env: "OPENAI_API_KEY" }, { env: "OPENAI_API_KEY_2" }] as const }
+  },
   targets: {
     mini: { provider: "openai", model: "gpt-4o-mini" },
     big: { provider: "openai", model: "gpt-4o" },
     // One deployment with `mini`.
-    twin: { provider: "openai", model: "gpt-4o-mini" }
+    twin: { provider: "openai", model: "gpt-4o-mini" },
+    // Down only together with `mini`, whose credential is one of its two.
+    either: { provider: "pair", model: "gpt-4o-mini" }
   }
 }
-const may = ["mini", "big", "twin"]
+const may = ["mini", "big", "twin", "either"]
 const bases = [
   base,
   {
@@ -37,7 +42,7 @@ const bases = [
   }
 ]
 const few =
-  /^(request\.(model|stream|messages|maxOutputTokens|metadata\.tier|needs\.tools)|caller\.(class|team|key|tags\.vip)|time\.hour|health\.(mini|twin)\.up|budget\.month\.usedRatio)$/
+  /^(request\.(model|stream|messages|maxOutputTokens|metadata\.tier|needs\.tools)|caller\.(class|team|key|tags\.vip)|time\.hour|health\.(mini|twin|either)\.up|budget\.month\.usedRatio)$/
 const decoded = (json: unknown): Policy => Result.getOrThrow(decode(json))
 const specsOf = (json: object): ReadonlyArray<FactSpec> => {
   const of = decoded({ ...json, routes: [{ name: "all", to: "mini" }] })

@@ -4,7 +4,8 @@
  * Facts that hang together are one variable, so that no box holds what no call can have: the facts of a caller are one choice among the callers that the policy
  * knows, and the facts of a budget are functions of the nano-dollars spent. Two things are in no single variable, and a comparison of them holds in up to two boxes.
  * A caller of a class without keys is known by its class alone, so its other facts are variables of their own that count for such callers only. And a
- * budget reads as untouched for callers whom it does not bind. The health of targets that are one deployment is one.
+ * budget reads as untouched for callers whom it does not bind. The health of targets that are one deployment is one; how it hangs together where they share some of their
+ * credentials is in no box (`deployments.ts`), and taken from all of them before the first route (`../regions.ts`).
  *
  * Here bounds are rounded to values that there are: whole numbers where a fact counts something, doubles elsewhere (more than 5 and less than the next double is
  * nothing), nano-dollars where the real function of `Facts.ts` crosses the literal, found by halving.
@@ -15,11 +16,9 @@ import { budgetFacts, type FactSource, type FactValue, makeTable, typeOf } from 
 import { type Caller, callersOf, local } from "../../Keys.ts"
 import { budgetsOf, budgetsOfAll } from "../../Layers.ts"
 import { type Policy, toNanoDollars } from "../../Policy.ts"
-import { noPrices } from "../../Price.ts"
-import { type Provider, providers } from "../../Providers.ts"
-import { overriddenTarget } from "../../Target.ts"
 import { weekdays } from "../../ZonedClock.ts"
 import { type Box, boxOf, everything, type Region } from "./boxes.ts"
+import { deploymentsOf } from "./deployments.ts"
 import { join, type Members, meet, membersOf, minus, type Spans, type Values } from "./sets.ts"
 
 /** A comparison of one fact. */
@@ -241,25 +240,6 @@ export const callerReader = (policy: Policy, fact: string): ((caller: Caller) =>
   table.slotOf(fact)
   // A fact of the caller is read from the caller alone.
   return (caller) => table.read({ caller } as FactSource)[0]!
-}
-
-// Health
-
-/** The targets that are one deployment with each, in the order of the policy. */
-const deploymentsOf = (policy: Policy): ReadonlyMap<string, ReadonlyArray<string>> => {
-  const byIdentity = new Map<string, Array<string>>()
-  const all = new Map<string, ReadonlyArray<string>>()
-  for (const [name, spec] of Object.entries(policy.targets)) {
-    const provider = Object.hasOwn(policy.providers, spec.provider) ? policy.providers[spec.provider] : undefined
-    // A target whose provider is unknown or without an address is one by itself until that is mended.
-    const isSound = provider !== undefined && (provider.baseUrl ?? (providers[provider.dialect] as Provider).baseUrl) !== undefined
-    const identity = isSound ? overriddenTarget(policy, name, {}, noPrices).identity : name
-    const names = byIdentity.get(identity) ?? []
-    byIdentity.set(identity, names)
-    names.push(name)
-    all.set(name, names)
-  }
-  return all
 }
 
 // All together
