@@ -19,7 +19,7 @@ import type { PriceSource } from "../src/Price.ts"
 import { type CallRecord, Recorder } from "../src/Recorder.ts"
 import type { Reply } from "../src/Reply.ts"
 import { Slots } from "../src/Slots.ts"
-import { attemptUnder, type Carried, type Course, type FactValues, type Play } from "./reference.ts"
+import { answerOf, attemptUnder, type Carried, type Course, type Ended, type FactValues, type Play } from "./reference.ts"
 
 /** A policy that is known to decode. */
 export const decoded = (encoded: PolicyEncoded): Policy => {
@@ -312,33 +312,34 @@ export const surroundings = (): Surroundings => {
         sent.set(call.id, own)
         const written = play(own.length)
         own.push({ target: target.name, credential: account.name, commitBy, startedAt })
-        const suits = accepts === undefined ? undefined : (answer: FactValues) => accepts(answerFacts(answer))
-        const { committed, committedAt, endedAt, expired, failure } = attemptUnder(written, startedAt, commitBy, suits)
-        const isWhole = committed || failure === "escalated"
-        const outcome: Outcome = {
-          failure: scriptedFailure(written, failure, expired),
-          committed,
-          status: isWhole ? 200 : expired ? undefined : written.status,
-          // Whoever gives an attempt up does not learn what it has cost.
-          usage: expired ? undefined : written.usage,
-          firstTokenAt: isWhole && call.ask.stream ? startedAt + written.commitsAfter! : undefined,
-          losses: [],
-          unbilled: written.unbilled === true && !expired,
-          pauseMillis: expired ? undefined : written.pauseMillis
-        }
         connections++
-        const over = (): void => {
+        const coming = attemptUnder(written, startedAt, commitBy, accepts !== undefined)
+        const over = ({ committed, expired, failure }: Ended): void => {
           connections--
           if (committed) call.incoming.reply.end(failure === undefined ? "answer" : "cut")
-          resume(Effect.succeed(outcome))
+          const isWhole = committed || failure === "escalated"
+          resume(
+            Effect.succeed<Outcome>({
+              failure: scriptedFailure(written, failure, expired),
+              committed,
+              status: isWhole ? 200 : expired ? undefined : written.status,
+              // Whoever gives an attempt up does not learn what it has cost.
+              usage: expired ? undefined : written.usage,
+              firstTokenAt: isWhole && call.ask.stream ? startedAt + written.commitsAfter! : undefined,
+              losses: [],
+              unbilled: written.unbilled === true && !expired,
+              pauseMillis: expired ? undefined : written.pauseMillis
+            })
+          )
         }
         let cancel =
-          committedAt === undefined
-            ? clock.at(endedAt, over)
-            : clock.at(committedAt, () => {
+          coming.committedAt === undefined
+            ? clock.at(coming.endedAt, () => over(coming))
+            : clock.at(coming.committedAt, () => {
+                if (accepts?.(answerFacts(answerOf(written))) === false) return over({ ...coming, failure: "escalated", committed: false })
                 if (claim?.() === false) throw new Error("one that has lost is stopped")
                 call.incoming.reply.begin(200, decisionHeaders(call, target))
-                cancel = clock.at(endedAt, over)
+                cancel = clock.at(coming.endedAt, () => over(coming))
               })
         return Effect.sync(() => {
           connections--

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { accountsInTurn } from "../Accounts.ts"
 import type { Attempt, Outcome } from "../Attempt.ts"
-import { type Bound, boundOf } from "../Bound.ts"
+import type { Bound } from "../Bound.ts"
 import type { Attempted, Call, Rejected, Settled, Side, Underway } from "../Call.ts"
 import type { Failure, FailureClass } from "../Failure.ts"
 import { type Health, verdictOf } from "../Health.ts"
@@ -21,6 +21,7 @@ import type { Rule } from "../Rules.ts"
 import type { Slots } from "../Slots.ts"
 import type { Account, Capacity, Target } from "../Target.ts"
 import { type Admission, admissionsOver } from "./admission.ts"
+import { candidatesOver } from "./candidates.ts"
 import { because, isWithin, type Lane, laneUntil } from "./lane.ts"
 import * as rejections from "./rejections.ts"
 
@@ -37,6 +38,8 @@ export interface Services {
 /** What a strategy can do with a candidate. */
 export interface Attempts {
   readonly tryTarget: (call: Call, target: Target, lane: Lane) => Effect.Effect<Settled>
+  /** Whether an attempt on a target would be made now, as far as can be seen (`candidates.ts`). */
+  readonly isOpen: (call: Call, target: Target, lane: Lane) => boolean
   /** Milliseconds until any credential of a target may be tried; 0 where one may at once. */
   readonly freeIn: (target: Target) => number
   /** Whether a target has as much under way as it takes. */
@@ -85,6 +88,8 @@ const orderOf = (call: Call, target: Target): ReadonlyArray<Account> => {
 
 export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Services): Attempts => {
   const admissions = admissionsOver(health)
+  const isFull = ({ capacity, identity }: Target): boolean => capacity !== undefined && slots.full(identity)
+  const { isOpen, weigh } = candidatesOver({ admissions, attempt, clock, isFull, ledger })
 
   const reject = (call: Call, rejected: Rejected): Effect.Effect<Settled> => {
     call.rejections.push(rejected)
@@ -369,26 +374,13 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
       )
     })
 
-  const isFull = ({ capacity, identity }: Target): boolean => capacity !== undefined && slots.full(identity)
-
   const tryTarget = (call: Call, target: Target, lane: Lane): Effect.Effect<Settled> => {
     const startedAt = now()
-    if (startedAt >= lane.commitBy) return reject(call, rejections.tooLate(target))
-    if (lane.roomierThan !== undefined && !((target.capabilities.contextWindow ?? 0) > lane.roomierThan))
-      return reject(call, rejections.tooSmall(target))
-    const obstacle = attempt.obstacle?.(call, target)
-    if (obstacle !== undefined) return reject(call, rejections.untranslatable(target, obstacle))
-    let bound: Bound | undefined
-    if (call.bounded) {
-      const known = boundOf(call.ask, target)
-      if (known._tag === "Unbounded") return reject(call, rejections.unbounded(target, known))
-      bound = known
-    }
-    const used = rejections.usedUp(call, target, bound)
-    if (used !== undefined) return reject(call, used)
+    const weighed = weigh(call, target, lane, startedAt)
+    if (weighed?._tag === "Rejected") return reject(call, weighed)
     return target.capacity === undefined
-      ? begin(call, target, lane, startedAt, 0, bound)
-      : placed(call, target, target.capacity, lane, bound, begin)
+      ? begin(call, target, lane, startedAt, 0, weighed)
+      : placed(call, target, target.capacity, lane, weighed, begin)
   }
 
   const freeIn = (target: Target): number => admissions.soonest(target, now()).shut?.forMillis ?? 0
@@ -411,5 +403,5 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
 
   const ruledOut = (call: Call, target: Target, rule: Rule): Effect.Effect<Settled> => reject(call, rejections.ruledOut(call, target, rule))
 
-  return { tryTarget, freeIn, isFull, probe, ruledOut, reject, abandon }
+  return { tryTarget, isOpen: (call, target, lane) => isOpen(call, target, lane, now()), freeIn, isFull, probe, ruledOut, reject, abandon }
 }

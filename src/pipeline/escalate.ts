@@ -3,7 +3,8 @@
  * for and recorded as `escalated`, and `to` answers. Where `a` has no candidate, or fails in a way that another target may mend, it comes to what `first(a, to)` would.
  *
  * What `a` answers is judged by the layer that has it (`Attempt.ts`, `accepts`), in the moment before anything is handed on: nothing of an answer reaches a caller who gets another one. An answer that
- * lies in two cascades must suit both, and any will do where grants, guards and needs leave nothing of `to`. What `to` sends begins as the route says.
+ * lies in two cascades must suit both, and any will do where nothing of `to` is left: for grants, guards and needs from the start, and for breakers, budgets, effort and deadlines in the moment of judging,
+ * since no answer is worse than one in hand. What `to` sends begins as the route says.
  */
 import * as Effect from "effect/Effect"
 import type { AnswerFacts } from "../Attempt.ts"
@@ -14,15 +15,16 @@ import type { Lane, Step } from "./lane.ts"
 
 const movesOn: ReadonlySet<FailureClass> = new Set<FailureClass>([...recoverableByDefault, "escalated"])
 
-/** Links a cascade. */
+/** Links a cascade. `leadsOn` says whether rules leave anything of `to`, or with its lane, whether anything of it could be tried now. */
 export const escalate =
-  (a: Step, accepts: (answer: AnswerFacts) => boolean, to: Step, leadsOn: (call: Call) => boolean): Step =>
+  (a: Step, accepts: (answer: AnswerFacts) => boolean, to: Step, leadsOn: (call: Call, lane?: Lane) => boolean): Step =>
   (call, lane) => {
     const outer = lane.accepts
-    // Embeddings and counts are no answers that could be better, and no answer is thrown away where rules leave nobody who could give another.
+    const own = (answer: AnswerFacts): boolean => accepts(answer) || !leadsOn(call, onwards(call, lane, true, "escalation"))
+    // Embeddings and counts are no answers that could be better, and nothing is held back where rules leave nobody who could give another.
     const judged: Lane =
       call.ask.operation === "generate" && leadsOn(call)
-        ? { ...lane, accepts: outer === undefined ? accepts : (answer) => outer(answer) && accepts(answer) }
+        ? { ...lane, accepts: outer === undefined ? own : (answer) => outer(answer) && own(answer) }
         : lane
     return Effect.flatMap(a(call, judged), (settled): Effect.Effect<Settled> => {
       if (settled._tag === "Denied") return Effect.succeed(settled)

@@ -1,6 +1,6 @@
 /**
  * Where a plan may lead a call, by what its decision has settled: the arms and branches that were taken, and what no rule keeps out. What moves while a call is under way (breakers, budgets) is
- * not asked.
+ * asked only by who says so.
  */
 import type { Call } from "../Call.ts"
 import type { Plan } from "../Compile.ts"
@@ -35,14 +35,14 @@ export const targetsOf = (plan: Plan, call: Call): ReadonlyArray<Target> => {
   }
 }
 
-/** Whether a plan can come to anything for a call but rejections: an attempt, or its author's own no. */
-export const leadsOn = (plan: Plan, call: Call): boolean => {
+/** Whether a plan can come to anything for a call but rejections: an attempt on a target that `isOpen`, or its author's own no. */
+export const leadsOn = (plan: Plan, call: Call, isOpen: (target: Target) => boolean = () => true): boolean => {
   const { slots } = call.decision
-  const of = (part: Plan): boolean => leadsOn(part, call)
+  const of = (part: Plan): boolean => leadsOn(part, call, isOpen)
   switch (plan._tag) {
     case "Send":
     case "Asked":
-      return targetsOf(plan, call).length > 0
+      return targetsOf(plan, call).some(isOpen)
     case "Deny":
       return true
     case "First":

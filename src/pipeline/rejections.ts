@@ -34,8 +34,8 @@ export const tooLate = (target: Target): Rejected =>
 export const unbounded = (target: Target, { code, message }: Unbounded): Rejected =>
   rejected(target, "budget", refuse(code, message, { final: true }))
 
-/** Where another attempt would be more than the route allows a call. */
-export const usedUp = (call: Call, target: Target, bound: Bound | undefined): Rejected | undefined => {
+/** Where another attempt would be more than the route allows a call that has spent so much. */
+export const usedUp = (call: Call, target: Target, bound: Bound | undefined, spent = call.spentNanoDollars): Rejected | undefined => {
   const { attempts, effortNanoDollars } = call.limits
   if (call.begun >= attempts)
     return rejected(
@@ -43,8 +43,8 @@ export const usedUp = (call: Call, target: Target, bound: Bound | undefined): Re
       "effort",
       refuse("effort_exhausted", `no attempt is left for \`${target.name}\`: its route allows ${attempts}`, { final: true })
     )
-  if (bound === undefined || call.spentNanoDollars + bound.nanoDollars <= effortNanoDollars) return undefined
-  const left = Math.max(0, effortNanoDollars - call.spentNanoDollars)
+  if (bound === undefined || spent + bound.nanoDollars <= effortNanoDollars) return undefined
+  const left = Math.max(0, effortNanoDollars - spent)
   const message = `\`${target.name}\` may cost up to ${dollars(bound.nanoDollars)}, and of the ${dollars(effortNanoDollars)} that its route allows a call ${dollars(left)} is left`
   return rejected(target, "effort", refuse("effort_exhausted", message, { final: true }))
 }

@@ -137,7 +137,10 @@ export const strategiesOf = (compiled: Compiled, services: StrategyServices): ((
     },
     Hedge: ({ afterMillis, of, with: other }): Step => hedge(hedgeServices, link(of), afterMillis, link(other)),
     Shadow: ({ copy, of, slot }): Step => copies.shadow(link(of), slot, link(copy)),
-    Escalate: ({ accepts, of, to }): Step => escalate(link(of), accepts, link(to), (call) => leadsOn(to, call)),
+    Escalate: ({ accepts, of, to }): Step =>
+      escalate(link(of), accepts, link(to), (call, lane) =>
+        leadsOn(to, call, lane === undefined ? undefined : (target) => attempts.isOpen(call, target, lane))
+      ),
     Within: ({ millis, of }): Step => {
       const step = link(of)
       return (call, lane) => step(call, sooner(lane, now() + millis))

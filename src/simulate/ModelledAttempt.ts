@@ -226,13 +226,6 @@ const answerOf = (call: Call, { details, outputTokens }: Arrival["row"], { usage
   }
 }
 
-/** How an answer ends that is handed on only if it will do. */
-const judged = (course: Course, accepts: NonNullable<Limits["accepts"]>, call: Call, { row }: Arrival): Course => {
-  const { endsAt, outcome } = course
-  if (outcome.failure !== undefined || accepts(answerOf(call, row, outcome))) return course
-  return { endsAt, commitsAt: Infinity, outcome: { ...outcome, failure: escalated, committed: false } }
-}
-
 /** Outcomes of attempts that end with an error status or without a connection; each is made once. */
 const refusals = (): ((name: FailureClass, retryAfterMillis: number | undefined) => Outcome) => {
   const made = new Map<string, Outcome>()
@@ -276,7 +269,7 @@ export const layer = ({ model, seed, startMillis, time }: ModelledOptions): Laye
       for (const underway of call.underway) if (underway.target.name === target.name) earlier++
       earlier--
       const now = time.now()
-      const begun = courseOf(
+      const course = courseOf(
         played,
         arrival,
         account.name,
@@ -286,13 +279,12 @@ export const layer = ({ model, seed, startMillis, time }: ModelledOptions): Laye
         allowedBy(call, accepts !== undefined),
         statusOutcomes
       )
-      const course = accepts === undefined ? begun : judged(begun, accepts, call, arrival)
       const deadline = commitBy === Infinity ? Infinity : Math.round(commitBy * 1_000)
       const inTime = (course.commitsAt === Infinity ? course.endsAt : course.commitsAt) < deadline
       const { commitsAt, endsAt, outcome } = inTime
         ? course
         : { commitsAt: Infinity, endsAt: deadline, outcome: lateAfter(course, deadline) }
-      if (claim === undefined || !outcome.committed) {
+      if ((claim === undefined && accepts === undefined) || !outcome.committed) {
         const timer = time.schedule(endsAt, () => {
           if (outcome.committed) incoming.reply.begin(200, [])
           resume(Exit.succeed(outcome))
@@ -303,7 +295,10 @@ export const layer = ({ model, seed, startMillis, time }: ModelledOptions): Laye
         })
       }
       let timer = time.schedule(commitsAt, () => {
-        if (!claim()) return resume(Exit.succeed(lost))
+        // What is judged was held back until now, when it is whole.
+        if (outcome.failure === undefined && accepts?.(answerOf(call, arrival.row, outcome)) === false)
+          return resume(Exit.succeed({ ...outcome, failure: escalated, committed: false }))
+        if (claim?.() === false) return resume(Exit.succeed(lost))
         incoming.reply.begin(200, [])
         timer = time.schedule(endsAt, () => resume(Exit.succeed(outcome)))
       })

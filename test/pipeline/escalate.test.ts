@@ -114,10 +114,37 @@ describe("a cascade", () => {
     const deny: StrategyEncoded = { _tag: "Deny", status: 422, code: "not_good", message: "not good enough" }
     const denied = world(only(escalate("a", deny))).call([cut()])
     assert.deepStrictEqual([denied.status, denied.code], [422, "not_good"])
-    const { call, health, identity } = world(only(escalate("a", "b")))
+  })
+
+  it("hands on what it has where nobody can be asked for better", () => {
+    const { call, clock, health, identity } = world(only(escalate("a", "b")))
     for (let i = 0; i < 5; i++) health.report(identity("b"), "bad", 0)
-    const rejected = call([cut()])
-    assert.deepStrictEqual([rejected.code, rejected.refused], ["no_target_available", [{ target: "b", by: "breaker" }]])
+    const one = call([cut()])
+    assert.deepStrictEqual([one.served, tried(one).length, one.refused], ["a", 1, []])
+    // As soon as it may be tried again, it is.
+    clock.millis = 10_000
+    assert.strictEqual(call([cut(), says()]).served, "b")
+
+    // `b` may cost ten times as much, which neither the route nor the budget has left.
+    const { targets, ...rest } = paid(escalate("a", "b"))
+    const dear = { ...rest, targets: { ...targets, b: { ...targets["b"]!, price: { input: { usd: 0 }, output: { usd: 10 } } } } }
+    const limit = { per: "class", every: "day" } as const
+    for (const [more, served] of [
+      [{}, "b"],
+      [{ effort: { dollars: { usd: 0.0099 } } }, "a"],
+      [{ budgets: { day: { ...limit, limit: { usd: 0.0099 } } } }, "a"],
+      [{ budgets: { day: { ...limit, limit: { usd: 0.011 } } } }, "b"],
+      [{ effort: { attempts: 1 } }, "a"]
+    ] as const) {
+      const one = world({ ...dear, ...more }).call([cut(2, 5), says()])
+      assert.deepStrictEqual([one.served, tried(one).length, one.refused], [served, served === "a" ? 1 : 2, []], JSON.stringify(more))
+    }
+    // An author's own no is an answer.
+    const deny: StrategyEncoded = { _tag: "Deny", status: 422, code: "not_good", message: "not good enough" }
+    const both = escalate("a", { _tag: "First", of: ["b", deny] })
+    const shut = world(only(both))
+    for (let i = 0; i < 5; i++) shut.health.report(shut.identity("b"), "bad", 0)
+    assert.strictEqual(shut.call([cut()]).code, "not_good")
   })
 
   it("pays for both by their usage, and holds neither against its deployment", () => {
@@ -165,7 +192,8 @@ describe("a cascade", () => {
 
   it("counts its attempts among those of its call", () => {
     const one = world(only(escalate("a", escalate("b", "c")), { effort: { attempts: 2 } })).call([cut(), cut()])
-    assert.deepStrictEqual([tried(one).length, one.code], [2, "effort_exhausted"])
+    // None is left for `c`, so what `b` has answered is better than nothing.
+    assert.deepStrictEqual([tried(one).length, one.served, one.code], [2, "b", undefined])
   })
 })
 

@@ -73,8 +73,7 @@ const world = (policy: PolicyEncoded, { broken = [], plays }: WorldOptions) => {
           resume(Effect.die(new Error("ours")))
           return
         }
-        const suits = accepts === undefined ? undefined : () => true
-        const { committed, committedAt, endedAt, expired, failure } = attemptUnder(written, startedAt, commitBy, suits)
+        const { committed, committedAt, endedAt, expired, failure } = attemptUnder(written, startedAt, commitBy, accepts !== undefined)
         const outcome: Outcome = {
           failure:
             failure === undefined

@@ -73,16 +73,13 @@ const plainAnswer: FactValues = {
 export const answerOf = ({ answer }: Play): FactValues => ({ ...plainAnswer, ...answer })
 
 /**
- * What an attempt comes to: a deadline bounds the time to its commit, and nothing after. An answer that is to be judged is held back until it is whole, and reaches the caller only if it
- * `suits`.
+ * What an attempt comes to: a deadline bounds the time to its commit, and nothing after. An answer that is to be judged is held back until it is whole, and has then still to suit.
  */
-export const attemptUnder = (play: Play, startedAt: number, commitBy: number, suits?: (answer: FactValues) => boolean): Ended => {
+export const attemptUnder = (play: Play, startedAt: number, commitBy: number, held: boolean): Ended => {
   const endedAt = startedAt + play.endsAfter
-  const commitsAfter = suits === undefined ? play.commitsAfter : play.failure === undefined ? play.endsAfter : undefined
+  const commitsAfter = !held ? play.commitsAfter : play.failure === undefined ? play.endsAfter : undefined
   const decisive = startedAt + (commitsAfter ?? play.endsAfter)
   if (decisive >= commitBy) return { failure: "timeout", committed: false, committedAt: undefined, endedAt: commitBy, expired: true }
-  if (suits !== undefined && play.failure === undefined && !suits(answerOf(play)))
-    return { failure: "escalated", committed: false, committedAt: undefined, endedAt, expired: false }
   const committedAt = commitsAfter === undefined ? undefined : decisive
   return { failure: play.failure, committed: committedAt !== undefined, committedAt, endedAt, expired: false }
 }
@@ -238,7 +235,7 @@ interface Lane {
   /** Only deployments with a known window of more tokens are tried. */
   readonly roomierThan: number
   /** What an answer must not be like, or somebody else is asked. */
-  readonly unsuitable: ReadonlyArray<unknown>
+  readonly unsuitable: ReadonlyArray<{ readonly rule: unknown; readonly isMended: () => boolean }>
   /** A shadow stands around it: what answers has the copies begin. */
   readonly isCopied: boolean
   /** The hedges around it, each with the side on which it runs. */
@@ -375,14 +372,15 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
       const number = begun++
       const play = world.play(number)
       const mine = { identity: to.identity, account, most: most ?? 0 }
-      const suits =
-        lane.unsuitable.length === 0 ? undefined : (answer: FactValues) => lane.unsuitable.every((rule) => isUnlike(rule, answer))
+      /** Whether the answer is thrown away, now that it is whole: it does not suit, and there is somebody who could give a better one. */
+      const isPoor = (): boolean => lane.unsuitable.some(({ isMended, rule }) => !isUnlike(rule, answerOf(play)) && isMended())
       underway.add(mine)
       let ended: Ended | undefined
       try {
-        const coming = attemptUnder(play, startedAt, commitBy, suits)
-        if (coming.committedAt !== undefined) {
-          yield { at: coming.committedAt }
+        let coming = attemptUnder(play, startedAt, commitBy, lane.unsuitable.length > 0)
+        if (coming.committedAt !== undefined) yield { at: coming.committedAt }
+        if (coming.committedAt !== undefined && isPoor()) coming = { ...coming, failure: "escalated", committed: false }
+        else if (coming.committedAt !== undefined) {
           if (!claim(lane)) throw new Error("one that has lost is stopped")
           // A probe has found out what it was made for.
           if (tickets.deployment.tests) breakers.report(account.identity, undefined, timeline.now, tickets.deployment)
@@ -613,8 +611,25 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
       return Math.min(own, ...others.map(freeIn))
     }
 
-    /** Whether a strategy can come to more than rejections, as far as rules say. */
-    const leadsOn = (strategy: Strategy): boolean => {
+    /** Whether an attempt would be made now, if what is under way came to nothing. */
+    const isOpen = (to: Deployment, lane: Lane): boolean => {
+      if (timeline.now >= lane.commitBy || (lane.roomierThan > 0 && (windowOfModel(to) ?? 0) <= lane.roomierThan)) return false
+      const out = to.accounts.map((account) => ({ account, forMillis: keptOut(account)?.forMillis }))
+      const [soonest] = out.sort((a, b) => (a.forMillis ?? -1) - (b.forMillis ?? -1))
+      // Where an attempt of this very call is what finds out whether it works, that is known soon.
+      const tests = ({ credential, identity }: Account): boolean =>
+        [...underway].some(({ account }) => account.identity === identity || account.credential === credential)
+      const isShut = soonest!.forMillis !== undefined && (soonest!.forMillis > 0 || !tests(soonest!.account))
+      if (begun >= effort.attempts || isShut) return false
+      if (!isBounded) return true
+      const most = bound(policy, to, facts, prices)
+      if (typeof most !== "number" || tried.reduce((all, one) => all + (one.nanoDollars ?? 0), 0) + most > dollars) return false
+      const held = [...underway].reduce((all, one) => all + one.most, 0)
+      return accounts.short(purses, world.time + (timeline.now - world.now), most - held) === undefined
+    }
+
+    /** Whether a strategy can come to more than rejections, as far as rules say, or whatever keeps a deployment from being `open`. */
+    const leadsOn = (strategy: Strategy, open: (to: Deployment) => boolean = () => true): boolean => {
       switch (strategy._tag) {
         case "Deny":
           return true
@@ -622,21 +637,21 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
         case "Asked":
         case "Spread":
         case "Pool":
-          return withinReach(strategy).length > 0
+          return withinReach(strategy).some(open)
         case "First":
-          return strategy.of.some(leadsOn)
+          return strategy.of.some((one) => leadsOn(one, open))
         case "Split":
-          return leadsOn(armOf(strategy, facts).to)
+          return leadsOn(armOf(strategy, facts).to, open)
         case "When":
-          return leadsOn(holds(strategy.if, facts) ? strategy.then : strategy.otherwise)
+          return leadsOn(holds(strategy.if, facts) ? strategy.then : strategy.otherwise, open)
         case "Hedge":
-          return leadsOn(strategy.of) || leadsOn(strategy.with)
+          return leadsOn(strategy.of, open) || leadsOn(strategy.with, open)
         case "Escalate":
-          return leadsOn(strategy.of) || leadsOn(strategy.to)
+          return leadsOn(strategy.of, open) || leadsOn(strategy.to, open)
         case "Shadow":
         case "Within":
         case "Retry":
-          return leadsOn(strategy.of)
+          return leadsOn(strategy.of, open)
       }
     }
 
@@ -750,16 +765,17 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
           if (!shadows.includes(strategy)) shadows.push(strategy)
           return yield* go(strategy.of, { ...lane, isCopied: true })
         case "Escalate": {
+          const beyond = (): Lane => ({ ...lane, roomierThan: Math.max(lane.roomierThan, tooLongFor()) })
+          const isMended = (): boolean => leadsOn(strategy.to, (to) => isOpen(to, beyond()))
           const result = yield* go(strategy.of, {
             ...lane,
-            unsuitable: leadsOn(strategy.to) ? [...lane.unsuitable, strategy.if] : lane.unsuitable
+            unsuitable: leadsOn(strategy.to) ? [...lane.unsuitable, { rule: strategy.if, isMended }] : lane.unsuitable
           })
-          if (result._tag === "Failed" && result.failure === "escalated")
-            return yield* go(strategy.to, { ...lane, why: "escalation", roomierThan: Math.max(lane.roomierThan, tooLongFor()) })
+          if (result._tag === "Failed" && result.failure === "escalated") return yield* go(strategy.to, { ...beyond(), why: "escalation" })
           const ends = result._tag === "Failed" ? result.committed || !movesOn(result) : result._tag !== "Rejected"
           if (ends) return result
           // Otherwise it is `first`.
-          const next = yield* go(strategy.to, { ...lane, why: "failover", roomierThan: Math.max(lane.roomierThan, tooLongFor()) })
+          const next = yield* go(strategy.to, { ...beyond(), why: "failover" })
           return next._tag === "Rejected" ? result : next
         }
         case "Within":
