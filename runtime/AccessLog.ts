@@ -4,6 +4,7 @@
  * Lines are gathered and written every few milliseconds, because a write per call would cost as much as the decision. A reader who falls behind is waited for
  * up to a limit, then lines are dropped and counted, aloud: a log must not take the gateway down.
  */
+import type { Writable } from "node:stream"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
@@ -19,19 +20,21 @@ const flushAfterMillis = 20
 const flushAtLength = 64 * 1024
 const maxWaiting = 64 * 1024 * 1024
 
-/** Gathers lines for a stream. */
-export const gather = (stream: NodeJS.WriteStream, complain: (message: string) => void): Lines => {
+/** Gathers lines for a stream. One that cannot be written any more (a pipe whose reader has gone) is given up, aloud. */
+export const gather = (stream: Writable, complain: (message: string) => void): Lines => {
   let text = ""
   let timer: NodeJS.Timeout | undefined
   let dropped = 0
   let gone = false
-  stream.on("error", () => {
+  stream.on("error", ({ message }) => {
+    if (!gone) complain(`the access log cannot be written any more: ${message}`)
     gone = true
+    text = ""
   })
   const flush = (): void => {
     if (timer !== undefined) clearTimeout(timer)
     timer = undefined
-    if (text === "" || gone) return
+    if (text === "") return
     if (stream.writableLength > maxWaiting) {
       dropped += text.split("\n").length - 1
       complain(`the reader of the access log has fallen behind: ${dropped} lines dropped so far`)
@@ -40,6 +43,7 @@ export const gather = (stream: NodeJS.WriteStream, complain: (message: string) =
   }
   return {
     write: (line) => {
+      if (gone) return
       text += `${line}\n`
       if (text.length >= flushAtLength) flush()
       else timer ??= setTimeout(flush, flushAfterMillis)

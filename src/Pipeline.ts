@@ -128,20 +128,23 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
   const finish = (call: Call, settled: Settled): void => {
     const error = errorOf(call, settled)
     const ended = settled._tag === "Attempted" ? settled.endedMillis : now() - call.began
-    // What was paid for in vain, and thrown away, would be paid for again.
-    if (error !== undefined) answer(call.incoming, call.begun > 0 ? { ...error, final: true } : error, decisionHeaders(call, undefined))
     const committed = settled._tag === "Attempted" && settled.committed
-    recorder.record({
-      time: call.time,
-      id: call.id,
-      api: call.api,
-      ending: error === undefined ? "served" : call.attempts.length > 0 ? "failed" : "refused",
-      status: error === undefined || committed ? 200 : error.status,
-      durationMillis: ended,
-      error,
-      call,
-      served: settled._tag === "Attempted" && (settled.failure === undefined || committed) ? settled.target : undefined
-    })
+    try {
+      // What was paid for in vain, and thrown away, would be paid for again.
+      if (error !== undefined) answer(call.incoming, call.begun > 0 ? { ...error, final: true } : error, decisionHeaders(call, undefined))
+    } finally {
+      recorder.record({
+        time: call.time,
+        id: call.id,
+        api: call.api,
+        ending: error === undefined ? "served" : call.attempts.length > 0 ? "failed" : "refused",
+        status: error === undefined || committed ? 200 : error.status,
+        durationMillis: ended,
+        error,
+        call,
+        served: settled._tag === "Attempted" && (settled.failure === undefined || committed) ? settled.target : undefined
+      })
+    }
   }
 
   /** Records a call that did not come to its end: its caller has gone, something of ours has thrown, or it is a copy that is not made. */
@@ -162,9 +165,12 @@ export const make = Effect.fnUntraced(function* (compiled: Compiled) {
   const cutOff = (call: Call, error: GatewayError): void => {
     const { api, reply } = call.incoming
     const { begun } = reply
-    if (begun) reply.end(call.ask.stream ? api.errorEvent(error) : undefined)
-    else answer(call.incoming, error, decisionHeaders(call, undefined))
-    gone(call, "failed", error, begun ? 200 : error.status)
+    try {
+      if (begun) reply.end(call.ask.stream ? api.errorEvent(error) : undefined)
+      else answer(call.incoming, error, decisionHeaders(call, undefined))
+    } finally {
+      gone(call, "failed", error, begun ? 200 : error.status)
+    }
   }
 
   /** What is left to do when a call has come to an end, with its record. */

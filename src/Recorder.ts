@@ -58,6 +58,9 @@ const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 /** JSON of a text; most need no escape. */
 const quote = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text))
 
+/** Callers choose how long the names of models and fields are, and how many are lost; a line has an end all the same. */
+const [longestName, maxLosses] = [256, 50]
+
 const attemptLine = ({
   account,
   changed,
@@ -91,7 +94,8 @@ const attemptLine = ({
     if (committed) line += `,"committed":true`
   }
   if (changed.length > 0) line += `,"changed":${JSON.stringify(changed)}`
-  if (losses.length > 0) line += `,"losses":${JSON.stringify(losses.map((loss) => loss.field))}`
+  if (losses.length > 0) line += `,"losses":${JSON.stringify(losses.slice(0, maxLosses).map(({ field }) => field.slice(0, longestName)))}`
+  if (losses.length > maxLosses) line += `,"more_losses":${losses.length - maxLosses}`
   return `${line}}`
 }
 
@@ -105,7 +109,7 @@ export const toLine = ({ api, call, durationMillis, ending, error, id, served, s
   if (call !== undefined) {
     if (call.shadowOf !== undefined) line += `,"shadow_of":${quote(call.shadowOf)}`
     const { ask, attempts, caller, compiled, decision, rejections } = call
-    line += `,"policy":"${compiled.shortHash}","key":${quote(caller.key)},"model":${quote(ask.model)},"stream":${ask.stream}`
+    line += `,"policy":"${compiled.shortHash}","key":${quote(caller.key)},"model":${quote(ask.model.slice(0, longestName))},"stream":${ask.stream}`
     line += `,"route":"${compiled.routes[decision.route]!.name}","decision":"${summary(compiled, decision)}"`
     if (served !== undefined) line += `,"target":${quote(served.name)},"provider":"${served.provider}"`
     line += `,"attempts":[${attempts.length === 1 ? attemptLine(attempts[0]!) : attempts.map(attemptLine).join(",")}]`

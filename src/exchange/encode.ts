@@ -325,4 +325,9 @@ export const encoderOf = (secretOf: (secret: Secret) => string | undefined): Enc
   return { encode, obstacle }
 }
 
-const list = (fields: ReadonlyArray<string>): string => fields.map((field) => `\`${field}\``).join(", ")
+/** Callers choose how many fields they name, and how long names are. */
+const [maxListed, longestName] = [20, 256]
+const list = (fields: ReadonlyArray<string>): string => {
+  const listed = fields.slice(0, maxListed).map((field) => `\`${field.slice(0, longestName)}\``)
+  return [...listed, ...(fields.length > maxListed ? [`${fields.length - maxListed} more`] : [])].join(", ")
+}

@@ -3,7 +3,7 @@
  */
 import type { Outcome } from "../Attempt.ts"
 import type { Underway } from "../Call.ts"
-import { type Health, type Shut, type Ticket, verdictOf } from "../Health.ts"
+import type { Health, Shut, Ticket, Verdict } from "../Health.ts"
 import type { Account, Target } from "../Target.ts"
 
 /** What an attempt was let through with. */
@@ -24,7 +24,7 @@ export interface Admissions {
   /** Says that what an attempt tests works, as soon as its answer has begun. */
   readonly vouch: (underway: Underway, at: number) => void
   /** Tells what an attempt says of its deployment under its credential, and of the credential. */
-  readonly tell: (underway: Underway, outcome: Outcome, at: number) => void
+  readonly tell: (underway: Underway, outcome: Outcome, verdict: Verdict, at: number) => void
   /** Why a credential would be kept out. */
   readonly shut: (account: Account, at: number) => Shut | undefined
   /** The credential of a target that may be tried soonest, and what it waits for. */
@@ -61,8 +61,7 @@ export const admissionsOver = (health: Health["Service"]): Admissions => {
       if (ticket.tests) health.report(account.identity, "good", at, ticket)
       if (credentialTicket.tests) health.report(account.credential, "good", at, credentialTicket)
     },
-    tell: ({ account, credentialTicket, ticket }, { failure, pauseMillis, status }, at) => {
-      const verdict = verdictOf(failure?.class)
+    tell: ({ account, credentialTicket, ticket }, { failure, pauseMillis, status }, verdict, at) => {
       health.report(account.identity, verdict, at, ticket)
       // Only a limit is a promise to refuse until then: a page with an error on it may name any time.
       const pause = Math.max(pauseMillis ?? 0, failure?.class === "rate-limited" ? (failure.retryAfterMillis ?? 0) : 0)

@@ -14,7 +14,7 @@ import type { Attempt, Outcome } from "../Attempt.ts"
 import type { Bound } from "../Bound.ts"
 import type { Attempted, Call, Rejected, Settled, Side, Underway } from "../Call.ts"
 import type { Failure, FailureClass } from "../Failure.ts"
-import { type Health, verdictOf } from "../Health.ts"
+import { type Health, type Verdict, verdictOf } from "../Health.ts"
 import type { Ledger, Reservation } from "../Ledger.ts"
 import { costOf } from "../Money.ts"
 import type { Rule } from "../Rules.ts"
@@ -118,9 +118,19 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
     return { nanoDollars, estimated: known === undefined }
   }
 
+  /** What an attempt says of its deployment. A model that neither embeds nor counts answers both with 403 or 404, which says nothing of the answers that it gives. */
+  const verdictOn = ({ ask }: Call, failure: Failure | undefined): Verdict =>
+    failure?.class === "auth" && failure.endsCredential !== true && ask.operation !== "generate" ? "neutral" : verdictOf(failure?.class)
+
   /** Tells health how long the first token took; of an attempt that was given up before it had one, that it takes longer. */
-  const measure = (call: Call, { gauge, startedAt }: Underway, { failure, firstTokenAt }: Outcome, endedAt: number): void => {
-    health.end(gauge, tokensOf(call), verdictOf(failure?.class), endedAt)
+  const measure = (
+    call: Call,
+    { gauge, startedAt }: Underway,
+    { failure, firstTokenAt }: Outcome,
+    verdict: Verdict,
+    endedAt: number
+  ): void => {
+    health.end(gauge, tokensOf(call), verdict, endedAt)
     if (firstTokenAt !== undefined) health.measure(gauge, firstTokenAt - startedAt, endedAt)
     else if (failure === undefined || failure.class === "escalated") health.measure(gauge, endedAt - startedAt, endedAt)
     else if (failure.class === "timeout" || failure.class === "cancelled") health.waited(gauge, endedAt - startedAt, endedAt)
@@ -130,8 +140,9 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
   const conclude = (call: Call, underway: Underway, outcome: Outcome): Attempted => {
     const { account, bound, held, number, queuedMillis, startedAt, target, why } = underway
     const endedAt = now()
-    admissions.tell(underway, outcome, endedAt)
-    measure(call, underway, outcome, endedAt)
+    const verdict = verdictOn(call, outcome.failure)
+    admissions.tell(underway, outcome, verdict, endedAt)
+    measure(call, underway, outcome, verdict, endedAt)
     const { estimated, nanoDollars } = charge(underway, outcome)
     if (bound !== undefined) call.spentNanoDollars += nanoDollars! - bound
     const attempted: Attempted = {

@@ -39,14 +39,27 @@ export interface Phrase {
   readonly corrects?: ReadonlyArray<FailureClass>
 }
 
-/** The first row whose words stand in the message. */
-export const saidBy = (phrases: ReadonlyArray<Phrase>, message: string, status: number | undefined, named?: Verdict): Verdict | undefined =>
-  phrases.find(
+/** Longer ones are told in part. */
+const longestMessage = 2000
+
+/**
+ * The first row whose words stand in the beginning of the message. Not in all of it: some rows look for words behind others, which takes the square of its length, and providers quote what callers have
+ * written.
+ */
+export const saidBy = (
+  phrases: ReadonlyArray<Phrase>,
+  message: string,
+  status: number | undefined,
+  named?: Verdict
+): Verdict | undefined => {
+  const beginning = message.slice(0, longestMessage * 2)
+  return phrases.find(
     ({ at, corrects, words }) =>
       (at === undefined || status === undefined || at.includes(status)) &&
       (corrects === undefined || named === undefined || corrects.includes(named.class)) &&
-      words.test(message)
+      words.test(beginning)
   )?.verdict
+}
 
 const byStatus: Readonly<Record<number, Verdict>> = {
   401: ends("auth"),
@@ -74,7 +87,6 @@ export const verdictOfStatus = (status: number): Verdict =>
 export const certain = (status: number | undefined): Verdict | undefined =>
   status === 402 || status === 529 ? byStatus[status] : undefined
 
-const longestMessage = 2000
 // Providers quote the credential that they refuse, sometimes whole.
 const credential = /\b(?:sk|pk|rk|gsk|xai|key|AIza|eyJ|ya29)[-_.][\w.*\-/+=]{3,}|\bAIza[\w-]{10,}|\bbearer\s+[\w.*\-/+=]{3,}/gi
 const quoted = /(\b(?:api[ _-]?key|token|credential)(?: (?:provided|supplied|given|used|is|was)){0,2}\s?[:=]\s?)(["'`]?)[^\s"'`,;]{4,}\2/gi

@@ -288,7 +288,8 @@ describe("addresses", () => {
       const answer = await post(gateway, path, {})
       assert.strictEqual(answer.status, 404, path)
       assert.strictEqual(told(shape, answer).code, "not_found")
-      assert.deepInclude(await gateway.line(n), { ending: "refused", status: 404, error: "not_found" })
+      // It has reached no API, whatever its answer looks like.
+      assert.deepInclude(await gateway.line(n), { api: "none", ending: "refused", status: 404, error: "not_found" })
     }
   })
 
@@ -357,14 +358,43 @@ describe("lists of models", () => {
       for (const { created_at, type } of list["data"])
         assert.deepStrictEqual([type, Number.isNaN(Date.parse(created_at))], ["model", false])
     }
-    for (const path of ["/v1beta/models", "/genai/v1beta/models", "/genai/v1/models", "/v1alpha/models"]) {
-      const { json: list } = await get(gateway, path)
+    const google: Readonly<Record<string, string>> = { "x-goog-api-key": "any" }
+    for (const [path, headers] of [
+      ["/v1beta/models", {}],
+      ["/genai/v1beta/models", {}],
+      ["/genai/v1/models", {}],
+      ["/v1alpha/models", {}],
+      ["/v1/models", google]
+    ] as const) {
+      const { json: list } = await get(gateway, path, headers)
       assert.sameMembers(
         list["models"].map(({ name }: Json) => name),
         names.map((name) => `models/${name}`)
       )
       assert.strictEqual(list["models"].find(({ name }: Json) => name === "models/by-claude").outputTokenLimit, 8_000)
     }
+  })
+
+  it("of Gemini say of a model that its tokens are counted where its target counts them, and of a name of a route where all do", async () => {
+    const routes = [
+      { name: "chat", when: { "===": [{ var: "request.model" }, "assistant"] }, to: "by-claude" },
+      { name: "default", to: { _tag: "Asked" } }
+    ] as const
+    const { gateway } = await open({ routes })
+    const counts = async (model: string): Promise<boolean> => {
+      const { json: one } = await get(gateway, `/v1beta/models/${model}`)
+      assert.includeMembers(one["supportedGenerationMethods"], ["generateContent", "streamGenerateContent"])
+      return one["supportedGenerationMethods"].includes("countTokens")
+    }
+    for (const model of ["by-chat", "by-responses", "by-claude", "by-gemini"]) {
+      const { status } = await post(gateway, `/v1beta/models/${model}:countTokens`, { contents })
+      assert.strictEqual(await counts(model), status === 200, model)
+      assert.strictEqual(status, model === "by-chat" ? 422 : 200, model)
+    }
+    assert.isFalse(await counts("assistant"))
+    const { gateway: other } = await open({ routes, guards: [{ name: "no-chat", forbid: { targets: ["by-chat"] } }] })
+    const { json: one } = await get(other, "/v1beta/models/assistant")
+    assert.include(one["supportedGenerationMethods"], "countTokens")
   })
 
   it("one by one, whatever slashes its name has; one that there is not is a 404 in the same shape", async () => {
@@ -375,7 +405,8 @@ describe("lists of models", () => {
       ["/v1/models", "anthropic", { "anthropic-version": "2023-06-01" }],
       ["/anthropic/v1/models", "anthropic", {}],
       ["/v1beta/models", "google", {}],
-      ["/genai/v1/models", "google", {}]
+      ["/genai/v1/models", "google", {}],
+      ["/v1/models", "google", { "x-goog-api-key": "any" }]
     ]
     for (const [path, shape, headers] of addresses) {
       for (const written of ["by-chat", "team/best", "team%2Fbest"]) {
@@ -587,6 +618,41 @@ describe("embeddings", () => {
       assert.strictEqual(upstream.heard.length, 0)
     })
   }
+
+  it("of what another API cannot read are refused, and never made of nothing", async () => {
+    const { gateway, upstream } = await open()
+    for (const [input, param] of [
+      [[1, 2, 3], "input"],
+      [[[1, 2], [3]], "input[0]"]
+    ] as const) {
+      const answer = await post(gateway, "/v1/embeddings", { model: "by-gemini", input })
+      assert.strictEqual(answer.status, 400, answer.body.toString())
+      assert.deepInclude(told("openai", answer), { code: "untranslatable", param })
+    }
+    const parts = [{ text: "Left" }, { text: "Right" }]
+    const lone = await post(gateway, "/v1beta/models/by-chat:embedContent", { content: { parts } })
+    assert.deepInclude(told("google", lone), { code: "untranslatable", param: "content" })
+    const batch = await post(gateway, "/v1beta/models/by-chat:batchEmbedContents", {
+      requests: [
+        { content: { parts: [{ text: "Left" }] } },
+        { content: { parts: [{ inlineData: { mimeType: "image/png", data: "AAAA" } }] } }
+      ]
+    })
+    assert.deepInclude(told("google", batch), { code: "untranslatable", param: "requests[1].content" })
+    assert.strictEqual(upstream.heard.length, 0)
+    // Their own providers are sent them as they are.
+    const tokens = await post(gateway, "/v1/embeddings", { model: "by-chat", input: [1, 2, 3] })
+    assert.deepStrictEqual([tokens.status, upstream.heard[0]?.json["input"]], [200, [1, 2, 3]])
+    const whole = await post(gateway, "/v1beta/models/by-gemini:embedContent", { content: { parts } })
+    assert.deepStrictEqual([whole.status, upstream.heard[1]?.json["content"]], [200, { parts }])
+  })
+
+  it("tell OpenAI's callers a usage where the provider has none, and that it is not known", async () => {
+    const { gateway } = await open()
+    const answer = await post(gateway, "/v1/embeddings", { model: "by-gemini", input: "Left" })
+    assert.deepStrictEqual(answer.json["usage"], { prompt_tokens: 0, total_tokens: 0 })
+    assert.deepStrictEqual((await gateway.line(0)).attempts![0]!.losses, ["usage"])
+  })
 })
 
 describe("budgets", () => {
@@ -723,6 +789,23 @@ describe("what a translation cannot carry", () => {
       ])
     })
   }
+
+  it("what a caller names at length is told in part, to it and in the record", async () => {
+    const many = Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [`field_${i}_${"x".repeat(400)}`, 1]))
+    const strict = await open({ translation: "strict", routes: [{ name: "only", to: "by-chat" }] })
+    const refused = await ask(strict.gateway, "messages", "any", many)
+    assert.strictEqual(refused.status, 400)
+    assert.match(told("anthropic", refused).message, /and the route forbids/)
+    assert.include(told("anthropic", refused).message, "2980 more")
+    assert.isBelow(refused.body.length, 8_000)
+    const { gateway } = await open({ routes: [{ name: "only", to: "by-chat" }] })
+    assert.strictEqual((await ask(gateway, "messages", "m".repeat(10_000), many)).status, 200)
+    const line = await gateway.line(0)
+    assert.isBelow(JSON.stringify(line).length, 20_000)
+    assert.strictEqual(line.attempts![0]!.losses!.length, 50)
+    assert.deepInclude(line.attempts![0], { more_losses: 2_950 })
+    assert.deepInclude(line, { model: "m".repeat(256) })
+  })
 
   it("a route may report what its policy forbids", async () => {
     const { gateway } = await open({ translation: "strict", routes: [{ name: "only", to: "by-chat", translation: "report" }] })

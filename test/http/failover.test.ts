@@ -625,6 +625,16 @@ describe("a breaker", () => {
     assert.strictEqual(one.heard.length, 7)
   })
 
+  it("is not opened by what the model was never made for", async () => {
+    const one = await startUpstream(refusal(404, { message: "no such model" }))
+    const gateway = await startGateway(policyOver({ one }, "one"))
+    const embed = JSON.stringify({ model: "one", input: "Left" })
+    for (let i = 0; i < 6; i++) assert.strictEqual((await send(gateway, { path: "/v1/embeddings", body: embed })).status, 502)
+    one.plays(json(completion("from one")))
+    assert.strictEqual((await send(gateway, { body: asking() })).status, 200)
+    assert.deepInclude((await gateway.line(6)).attempts![0], { why: "first", outcome: "served" })
+  })
+
   it("outlives a reload of the policy", async () => {
     const { gateway, one, two } = await pair(refusal(503, {}))
     for (let i = 0; i < 5; i++) await send(gateway, { body: asking() })

@@ -359,6 +359,7 @@ export interface Line {
     readonly message?: string
     readonly committed?: true
     readonly losses?: ReadonlyArray<string>
+    readonly more_losses?: number
     readonly changed?: ReadonlyArray<string>
     readonly nano_dollars?: number
     readonly reserved_nano_dollars?: number

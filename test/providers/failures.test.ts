@@ -488,6 +488,12 @@ describe("documented errors", () => {
     })
   })
 
+  it("are known by how they begin: what providers quote of callers behind it says nothing", () => {
+    const words = "Output blocked by content filtering policy"
+    const told = (message: string) => anthropic.classify(400, claude("invalid_request_error", message), {}).class
+    assert.deepStrictEqual([told(`x`.repeat(3_000) + words), told("x".repeat(4_000) + words)], ["content-filter", "bad-request"])
+  })
+
   it("whose credential is at its end are never retried on it", () => {
     for (const [, dialects, rows] of kinds)
       for (const dialect of dialects)
