@@ -31,10 +31,8 @@ describe("the access log", () => {
     await until(() => written.length > 0, "the lines")
     write(line(3))
     flush()
-    assert.deepStrictEqual(
-      [written[0], stream.writableLength],
-      [`${line(1)}\n${line(2)}\n`, (`${line(1)}\n${line(2)}\n` + `${line(3)}\n`).length]
-    )
+    const [two, more] = [`${line(1)}\n${line(2)}\n`, `${line(3)}\n`]
+    assert.deepStrictEqual([written[0], stream.writableLength], [two, two.length + more.length])
   })
 
   it("drops what a reader who has fallen behind would have got, and counts it", () => {
