@@ -330,6 +330,8 @@ export interface Answer {
   readonly model?: string
   readonly parts: ReadonlyArray<Part>
   readonly stop: StopReason
+  /** The provider says, in a word for which `stop` is `unknown`, that the answer is not whole. */
+  readonly broken?: boolean
   /** The stop sequence that was met, where the provider says it. */
   readonly stopSequence?: string
   readonly usage?: Usage
@@ -366,7 +368,8 @@ export type StreamEvent =
   | { readonly _tag: "Whole"; readonly part: Image | File | Audio | Foreign }
   /** Something beside the parts; where it matters to a caller of another dialect it is a loss, which whoever drives the stream reports. */
   | { readonly _tag: "Extra"; readonly extra: Extra }
-  | { readonly _tag: "Stop"; readonly reason: StopReason; readonly sequence?: string }
+  /** `broken` as in an `Answer`. */
+  | { readonly _tag: "Stop"; readonly reason: StopReason; readonly sequence?: string; readonly broken?: boolean }
   /** The whole answer's totals, told when they are known; should a second come, it replaces the first. */
   | { readonly _tag: "Usage"; readonly usage: Usage }
   | { readonly _tag: "End" }

@@ -124,7 +124,7 @@ const grantsChecked = (candidates: Candidates, found: Found): ((i: number) => vo
       removedParts(candidates, i, grant, route.to, at, here, region === undefined ? [] : [lost], (part) => {
         const shown = show(part.region, part.draws, part.isAssigned)
         // An arm that nobody is assigned is taken away from nobody.
-        if (shown === undefined) return
+        if (shown === undefined) return false
         found(
           "warning",
           part.path,
@@ -133,6 +133,7 @@ const grantsChecked = (candidates: Candidates, found: Found): ((i: number) => vo
           "grant it, or leave the class another way here",
           shown.situation
         )
+        return true
       })
     }
   }
@@ -197,7 +198,7 @@ const guardsChecked = (candidates: Candidates, found: Found): ((i: number) => vo
     const about = shown === undefined ? [] : [outOf(route.to, guard, "some")]
     removedParts(candidates, i, guard, route.to, at, condition.must, about, (part) => {
       const call = show(part.region, part.draws, part.isAssigned)
-      if (call === undefined) return
+      if (call === undefined) return false
       const { where, says } = guardOf(candidates, part.of, call.facts)
       const always = all(i, condition.may, where.must)
       found(
@@ -208,6 +209,7 @@ const guardsChecked = (candidates: Candidates, found: Found): ((i: number) => vo
         undefined,
         call.situation
       )
+      return true
     })
   }
 }

@@ -170,7 +170,7 @@ const meets = (candidates: Candidates, first: Strategy, lack: Lack): boolean => 
 const checkParts = (candidates: Candidates, i: number, found: Found): void => {
   const { boundsOf, outOf, policy, show, where } = candidates
   const route = policy.routes[i]!
-  const visit = ({ among, draws, inFirst, is, isAssigned, of, path }: Removed): void => {
+  const visit = ({ among, draws, inFirst, is, isAssigned, of, path }: Removed): boolean => {
     const weaker: Array<readonly [Lack, Shown]> = []
     const rest: Array<readonly [Lack, Shown]> = []
     const lacks = lacksBy(candidates, sendsIn(candidates, of))
@@ -204,12 +204,20 @@ const checkParts = (candidates: Candidates, i: number, found: Found): void => {
         rest[0]![1].situation
       )
     }
+    return weaker.length + rest.length > 0
   }
   // What calls lose altogether has been said.
   const gone = outOf(route.to, capability, "some")
-  removedParts(candidates, i, capability, route.to, ["routes", i, "to"], boundsOf(route.when).must, [gone], (part) => {
-    if (part.is !== "branch") visit(part)
-  })
+  removedParts(
+    candidates,
+    i,
+    capability,
+    route.to,
+    ["routes", i, "to"],
+    boundsOf(route.when).must,
+    [gone],
+    (part) => part.is === "branch" || visit(part)
+  )
 }
 
 /** Says of targets that conditions send requests with a need to, where nothing is known of it. */

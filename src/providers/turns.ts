@@ -4,6 +4,43 @@
  */
 import type { Message, Part } from "../Conversation.ts"
 import type { DialectName } from "../Dialect.ts"
+import { textAt } from "./json.ts"
+
+/** The ids of calls that are no functions, for which other dialects have no place. */
+const callsOfOthers = (messages: ReadonlyArray<Message>): ReadonlySet<string> => {
+  const ids = new Set<string>()
+  for (const { parts, role } of messages) {
+    if (role !== "assistant") continue
+    for (const part of parts) {
+      const id = part._tag === "Foreign" && part.type === "custom" ? textAt(part.value, "id") : undefined
+      if (id !== undefined) ids.add(id)
+    }
+  }
+  return ids
+}
+
+/** The messages without the results of calls that are lost, which no provider takes without them. `lose` is told where each was written. */
+export const answering = (messages: ReadonlyArray<Message>, lose: (at: string, reason: string) => void): ReadonlyArray<Message> => {
+  const lost = callsOfOthers(messages)
+  if (lost.size === 0) return messages
+  return messages.flatMap((message) => {
+    const parts = message.parts.filter((part) => {
+      if (part._tag !== "ToolResult" || !lost.has(part.callId)) return true
+      lose(part.at ?? message.at, "the call that this is a result of has no place in the target's API")
+      return false
+    })
+    return parts.length === message.parts.length ? [message] : parts.length === 0 ? [] : [{ ...message, parts }]
+  })
+}
+
+/** Whether callers of a dialect expect a closing message of the assistant to be gone on with; OpenAI's APIs answer it. */
+export const goesOn = (dialect: DialectName): boolean => dialect === "messages" || dialect === "generateContent"
+
+/** Why that is lost. */
+export const answeredInstead = "a closing assistant message is answered instead of continued"
+
+/** Why the opposite is. */
+export const continuedInstead = "a closing assistant message is continued instead of answered"
 
 const joins = (before: Message | undefined, { name, role }: Message): before is Message =>
   before !== undefined && role === "assistant" && before.role === "assistant" && before.name === name
@@ -31,12 +68,12 @@ export const joined = (messages: ReadonlyArray<Message>): ReadonlyArray<Message>
 
 /**
  * The parts, a thought that came in pieces as one: a client that streams keeps each piece apart and sends it back so, and the seal of `dialect` on the last is that of the
- * whole.
+ * whole. An empty one is nobody's, and signs nothing.
  */
 export const gathered = (parts: ReadonlyArray<Part>, dialect: DialectName): ReadonlyArray<Part> => {
   const whole: Array<Part> = []
   for (const part of parts) {
-    if (part._tag !== "Reasoning" || part.seal?.dialect !== dialect) {
+    if (part._tag !== "Reasoning" || part.seal?.dialect !== dialect || part.seal.data === "") {
       whole.push(part)
       continue
     }

@@ -108,6 +108,46 @@ describe("bodies as large as callers can make them", () => {
       assert.isBelow(performance.now() - began, millis)
     })
 
+  it("answers with calls of one id are written in time, whole and streamed, each by a name of its own", { timeout: 120_000 }, () => {
+    const callers = [openaiCaller, responsesCaller, anthropicCaller, geminiCaller]
+    const context = { id: "i", model: "m", createdSeconds: 1, includeUsage: true, request: { model: "m", input: "q" } }
+    const calls = many(40_000, () => call("a"))
+    const answer = Result.getOrThrow(
+      openai.decodeAnswer({
+        id: "x",
+        choices: [{ index: 0, message: { role: "assistant", tool_calls: calls }, finish_reason: "tool_calls" }]
+      })
+    )
+    const began = performance.now()
+    for (const caller of callers) assert.isObject(caller.encodeAnswer(answer, context).body)
+    const { output } = responsesCaller.encodeAnswer(answer, context).body as {
+      readonly output: ReadonlyArray<{ readonly call_id: string }>
+    }
+    assert.deepStrictEqual([new Set(output.map((item) => item.call_id)).size, output[1]?.call_id], [calls.length, "a_1"])
+
+    const events = [
+      ...many(4_000, (index) => JSON.stringify({ choices: [{ index: 0, delta: { tool_calls: [{ index, ...call("a") }] } }] })),
+      JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: "tool_calls" }] }),
+      "[DONE]"
+    ]
+    for (const caller of callers) {
+      const { initial, step } = caller.streamEncoder(context)
+      let [read, written] = [openai.streamDecoder.initial, initial]
+      let text = ""
+      for (const data of events) {
+        const [next, said] = openai.streamDecoder.step(read, { event: "", data })
+        read = next
+        for (const one of said) {
+          const [after, bytes] = step(written, one)
+          written = after
+          text += bytes
+        }
+      }
+      assert.isNotEmpty(text)
+    }
+    assert.isBelow(performance.now() - began, millis * 2)
+  })
+
   it("a `data:` URL is not taken apart without end", () => {
     const url = `data:${";".repeat(20_000_000)},x`
     const began = performance.now()

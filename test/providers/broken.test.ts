@@ -3,16 +3,18 @@
  * send beside their events does not harm.
  */
 import { assert, describe, it } from "@effect/vitest"
-import type { Dialect } from "../../src/Dialect.ts"
+import { Result } from "effect"
+import type { CallerDialect, Dialect } from "../../src/Dialect.ts"
 import type { PolicyEncoded } from "../../src/Policy.ts"
 import { type DialectName, dialectNames } from "../../src/Providers.ts"
-import { anthropic } from "../../src/providers/anthropic.ts"
-import { gemini } from "../../src/providers/gemini.ts"
-import { openai } from "../../src/providers/openai.ts"
-import { responses } from "../../src/providers/responses.ts"
+import { anthropic, anthropicCaller } from "../../src/providers/anthropic.ts"
+import { gemini, geminiCaller } from "../../src/providers/gemini.ts"
+import { openai, openaiCaller } from "../../src/providers/openai.ts"
+import { responses, responsesCaller } from "../../src/providers/responses.ts"
 import { SseSplitter } from "../../src/Sse.ts"
 import { piecesOf, type Scene } from "../http/sdk/scenes.ts"
 import { json, type Script, send, type Sent, startGateway, startUpstream, stream } from "../http/support.ts"
+import { context, eventsOf, translate } from "./sse.ts"
 
 const say = [{ role: "user", content: "Which way?" }]
 
@@ -242,5 +244,124 @@ describe("an object that is no answer", () => {
       body: JSON.stringify({ contents: [{ parts: [{ text: "" }] }] })
     })
     assert.strictEqual(count.status, 200, count.body.toString())
+  })
+})
+
+describe("an answer that its provider has broken off, in a word of its own", () => {
+  type Any = any
+  const callers = { "chat.completions": openaiCaller, responses: responsesCaller, messages: anthropicCaller, generateContent: geminiCaller }
+  const frames = (...chunks: ReadonlyArray<object>): string => chunks.map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`).join("")
+  const call = { functionCall: { name: "f", args: {} } }
+  const candidate = (finishReason: string, ...parts: ReadonlyArray<object>) => ({
+    candidates: [{ content: { role: "model", parts }, finishReason, index: 0 }],
+    usageMetadata: { promptTokenCount: 3, candidatesTokenCount: 1, totalTokenCount: 4 }
+  })
+  const choice = (message: object, finish_reason: string) => ({ id: "c", model: "m", choices: [{ index: 0, message, finish_reason }] })
+  const chunks = (delta: object, finish_reason: string) =>
+    frames(
+      { id: "c", model: "m", choices: [{ index: 0, delta }] },
+      { id: "c", model: "m", choices: [{ index: 0, delta: {}, finish_reason }] }
+    ) + "data: [DONE]\n\n"
+  const lacking = "insufficient_system_resource"
+  const said = { role: "assistant", content: "Left " }
+  const thought = { role: "assistant", content: null, reasoning_content: "Hm" }
+  const half = {
+    status: "incomplete",
+    incomplete_details: { reason: "another" },
+    output: [{ type: "message", id: "m", role: "assistant", content: [{ type: "output_text", text: "Left ", annotations: [] }] }]
+  }
+  const words = ["MALFORMED_FUNCTION_CALL", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE", "OTHER", "LATER_WORD"]
+
+  /** With something said, whole and streamed. */
+  const begun: ReadonlyArray<readonly [what: string, dialect: Dialect, whole: object, stream: string]> = [
+    ...words.map((word) => [word, gemini, candidate(word, { text: "Left " }), frames(candidate(word, { text: "Left " }))] as const),
+    ["a call and MALFORMED_FUNCTION_CALL", gemini, candidate(words[0]!, call), frames(candidate(words[0]!, call))],
+    [lacking, openai, choice(said, lacking), chunks(said, lacking)],
+    [
+      "incomplete for another reason",
+      responses,
+      half,
+      frames({ type: "response.created", response: {} }, { type: "response.incomplete", response: half })
+    ]
+  ]
+
+  const ends: Readonly<Record<DialectName, (body: Any) => unknown>> = {
+    "chat.completions": (body) => body.choices[0].finish_reason,
+    responses: ({ incomplete_details: details, status }) => [status, details?.reason],
+    messages: (body) => body.stop_reason,
+    generateContent: (body) => body.candidates[0].finishReason
+  }
+  const unfinished: Readonly<Record<DialectName, unknown>> = {
+    "chat.completions": "length",
+    responses: ["incomplete", "max_output_tokens"],
+    messages: "max_tokens",
+    generateContent: "OTHER"
+  }
+  const streamed: Readonly<Record<DialectName, RegExp>> = {
+    "chat.completions": /"finish_reason":"length"/,
+    responses: /event: response\.incomplete\n/,
+    messages: /"stop_reason":"max_tokens"/,
+    generateContent: /"finishReason":"OTHER"/
+  }
+
+  for (const [what, dialect, whole, stream] of begun) {
+    it(`is never told as a finished one, and the word is told: ${what}`, () => {
+      for (const [name, caller] of Object.entries(callers) as ReadonlyArray<readonly [DialectName, CallerDialect]>) {
+        if (name === dialect.name) continue
+        const { body, losses } = caller.encodeAnswer(Result.getOrThrow(dialect.decodeAnswer(whole)), context)
+        assert.deepStrictEqual(ends[name](body), unfinished[name], name)
+        assert.isNotEmpty(losses, name)
+        const told = translate(eventsOf(stream), dialect, caller, context)
+        assert.isUndefined(told.failure, name)
+        assert.match(told.text, streamed[name], name)
+        assert.isNotEmpty(told.losses, name)
+      }
+    })
+  }
+
+  it("is a failure where nothing has come of it but thinking", () => {
+    const empty: ReadonlyArray<readonly [Dialect, object, string, string]> = [
+      ...words.map((word) => [gemini, candidate(word), frames(candidate(word)), "malformed"] as const),
+      [
+        gemini,
+        candidate(words[0]!, { text: "Hm", thought: true }),
+        frames(candidate(words[0]!, { text: "Hm", thought: true })),
+        "malformed"
+      ],
+      [openai, choice({ role: "assistant", content: null }, lacking), chunks({ role: "assistant" }, lacking), "overloaded"],
+      [openai, choice(thought, lacking), chunks(thought, lacking), "overloaded"]
+    ]
+    for (const [dialect, whole, stream, expected] of empty) {
+      const failure = Result.getOrThrow(Result.flip(dialect.decodeAnswer(whole)))
+      assert.strictEqual(failure.class, expected)
+      const told = translate(eventsOf(stream), dialect, anthropicCaller, context)
+      assert.deepStrictEqual(told.failure, failure)
+      assert.notMatch(told.text, endings.messages)
+      if (dialect === gemini) assert.strictEqual(told.usage?.inputTokens, 3)
+    }
+  })
+
+  it("fails the attempt before its caller has been told of a success", async () => {
+    const nothing = candidate(words[0]!)
+    for (const streams of [false, true]) {
+      const gateway = await begin("generateContent", streams ? stream([frames(nothing)]) : json(nothing))
+      const answer = await send(gateway, asks["chat.completions"](streams))
+      assert.strictEqual(answer.status, 502, answer.body.toString())
+      assert.strictEqual((answer.json as Any).error.code, "upstream_malformed")
+      assert.include((answer.json as Any).error.message, words[0]!)
+    }
+  })
+
+  it("keeps an odd word for a good end, and tells it", () => {
+    const answer = Result.getOrThrow(openai.decodeAnswer(choice(said, "finished")))
+    const { body, losses } = responsesCaller.encodeAnswer(answer, context)
+    assert.strictEqual(body["status"], "completed")
+    assert.deepStrictEqual(
+      losses.map(({ field }) => field),
+      ["choices[0].finish_reason"]
+    )
+    const told = translate(eventsOf(chunks(said, "finished")), openai, responsesCaller, context)
+    assert.deepStrictEqual(told.losses, ["choices[0].finish_reason"])
+    assert.deepStrictEqual(openaiCaller.encodeAnswer(answer, context).losses, [])
   })
 })

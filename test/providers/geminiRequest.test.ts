@@ -544,8 +544,8 @@ describe("what Gemini is sent for another caller", () => {
       presencePenalty: -1,
       stop: ["1", "2", "3", "4", "5", "6"]
     }
-    const named = { stop: "stop", temperature: "temperature", answers: "n", maxOutputTokens: "max_tokens" }
-    const { body, lost } = written({ sampling, named, answers: 2, maxOutputTokens: 9 })
+    const named = { stop: "stop", temperature: "temperature", maxOutputTokens: "max_tokens" }
+    const { body, lost } = written({ sampling, named, maxOutputTokens: 9 })
     assert.deepStrictEqual(body["generationConfig"], {
       temperature: 0.5,
       topP: 0.9,
@@ -554,19 +554,26 @@ describe("what Gemini is sent for another caller", () => {
       presencePenalty: -1,
       seed: 7,
       stopSequences: ["1", "2", "3", "4", "5"],
-      maxOutputTokens: 9,
-      candidateCount: 2
+      maxOutputTokens: 9
     })
     assert.deepStrictEqual(lost, ["stop"])
-    const newest = written({ sampling, named, answers: 2 }, "gemini-4-neon")
+    const newest = written({ sampling, named }, "gemini-4-neon")
     assert.deepStrictEqual(newest.body["generationConfig"], { seed: 7, stopSequences: ["1", "2", "3", "4", "5"] })
-    assert.deepStrictEqual(newest.lost, ["temperature", "topP", "topK", "frequencyPenalty", "presencePenalty", "stop", "n"])
+    assert.deepStrictEqual(newest.lost, ["temperature", "topP", "topK", "frequencyPenalty", "presencePenalty", "stop"])
     assert.deepStrictEqual(written({ sampling: { temperature: 1, frequencyPenalty: 0 } }, "gemini-3.6-flash").lost, [])
     const capped = encodeRequest(asked({ maxOutputTokens: 9, named }), { model: "m", maxOutputTokens: 5 })
     assert.deepStrictEqual(
       [capped.body["generationConfig"], capped.losses.map(({ field }) => field)],
       [{ maxOutputTokens: 5 }, ["max_tokens"]]
     )
+  })
+
+  it("no demand for several answers, of which a caller of another dialect would get one", () => {
+    for (const target of ["gemini-2.5-flash", "gemini-4-neon"]) {
+      const { body, lost } = written({ named: { answers: "n" }, answers: 3 }, target)
+      assert.notProperty(body, "generationConfig")
+      assert.deepStrictEqual(lost, ["n"])
+    }
   })
 
   it("signatures on what they sign, and in their stead what the provider documents", () => {
@@ -622,10 +629,13 @@ describe("what Gemini is sent for another caller", () => {
       []
     ])
     assert.deepStrictEqual(send(image({ _tag: "Base64", mediaType: "image/gif", data: "A" })), [undefined, ["p"]])
-    assert.deepStrictEqual(send(file({ _tag: "Plain", text: "ä" })), [{ inlineData: { mimeType: "text/plain", data: "w6Q=" } }, []])
+    assert.deepStrictEqual(send(file({ _tag: "Plain", text: "ä" })), [
+      { inlineData: { mimeType: "text/plain", data: "w6Q=" } },
+      ["p.file.filename"]
+    ])
     assert.deepStrictEqual(send(file({ _tag: "Base64", mediaType: "application/json", data: "A" })), [
       { inlineData: { mimeType: "text/plain", data: "A" } },
-      []
+      ["p.file.filename"]
     ])
     assert.deepStrictEqual(send(file({ _tag: "Uploaded", id: "file-1" })), [undefined, ["p"]])
     assert.deepStrictEqual(send({ _tag: "Audio", format: "mp3", data: "A" }), [{ inlineData: { mimeType: "audio/mp3", data: "A" } }, []])

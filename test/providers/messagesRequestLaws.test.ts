@@ -398,7 +398,7 @@ describe("what another dialect says", () => {
     ["a thought of another provider", "assistant", { _tag: "Reasoning", text: "hm", seal: theirs, at }, at],
     ["a sealed thought of another provider", "assistant", { _tag: "SealedReasoning", seal: theirs, at }, at],
     ["the seal of a text", "assistant", { _tag: "Text", text: "x", seal: theirs, at }, at],
-    ["a text's sources", "assistant", { _tag: "Text", text: "x", citations: [{ url: "https://a", value: {} }], at }, `${at}.citations`],
+    ["a text's sources", "assistant", { _tag: "Text", text: "x", citations: [{ url: "https://a", value: {} }], at }, `${at}.annotations`],
     ["a refusal", "assistant", { _tag: "Refusal", text: "no", at }, at],
     ["a second result of a call", "user", { _tag: "ToolResult", callId: "a", parts: [], at }, at]
   ]
@@ -455,6 +455,19 @@ describe("what another dialect says", () => {
       )
     })
   }
+
+  it("takes nothing from a list whose tuple cannot be enforced: what may follow it is not enforced either", () => {
+    for (const items of [false, { type: "number" }]) {
+      const tuple = { type: "array", prefixItems: [{ type: "string" }], items }
+      const schema = { type: "object", properties: { a: tuple, b: { type: "array", items: { type: "string" } } }, required: ["a"] }
+      const { body, losses } = encodeRequest(plainly({ format: { _tag: "JsonSchema", schema, at: "schema" } }), {
+        model: "claude-opus-4-8"
+      })
+      const { format } = body["output_config"] as { readonly format: { readonly schema: { readonly properties: unknown } } }
+      assert.deepStrictEqual(format.schema.properties, { a: { type: "array" }, b: schema.properties.b })
+      assert.deepStrictEqual(losses, [{ field: "schema", reason: "not enforced: `prefixItems`, `items`" }])
+    }
+  })
 
   it("never loses that one call at most is wanted", () => {
     const choice = (toolChoice?: Conversation["toolChoice"]) =>

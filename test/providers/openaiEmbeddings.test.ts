@@ -179,6 +179,17 @@ describe("requests", () => {
     }
   })
 
+  it("of tokens come back as they were to a provider that reads them", () => {
+    for (const input of [
+      [1, 2],
+      [[1, 2], [3]]
+    ]) {
+      const read = Result.getOrThrow(caller.decodeRequest({ model: "m", input }))
+      const { body, losses } = target.encodeRequest(read, { model: "m" })
+      assert.deepStrictEqual([body["input"], losses], [input, []])
+    }
+  })
+
   it("of other callers keep their places, and name what cannot be said", () => {
     const { body, losses } = target.encodeRequest(
       {

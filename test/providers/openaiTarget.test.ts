@@ -5,7 +5,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { Conversation, Message, Part, StreamEvent } from "../../src/Conversation.ts"
 import type { TargetModel } from "../../src/Dialect.ts"
+import { anthropicCaller } from "../../src/providers/anthropic.ts"
+import { geminiCaller } from "../../src/providers/gemini.ts"
 import { openai, openaiCaller } from "../../src/providers/openai.ts"
+import { responsesCaller } from "../../src/providers/responses.ts"
 import { sealOf, sealText } from "../../src/providers/seal.ts"
 import { context, eventsOf, translate } from "./sse.ts"
 
@@ -96,6 +99,13 @@ describe("the settings of other callers", () => {
     assert.deepStrictEqual(body.metadata, { kept: "x" })
     for (const field of ["top_k", "user", "safety_identifier", "tool_choice", "container", "store", "parallel_tool_calls"])
       assert.notProperty(body, field)
+  })
+
+  it("ask for one answer, since one alone is translated", () => {
+    const { body, losses } = sent({ answers: 3, named: { answers: "generationConfig.candidateCount" } })
+    assert.notProperty(body, "n")
+    assert.deepStrictEqual(losses, ["generationConfig.candidateCount"])
+    assert.strictEqual(sent({ dialect: "chat.completions", answers: 3, named: { answers: "n" } }).body.n, 3)
   })
 
   it("name the end user as the host knows it", () => {
@@ -242,6 +252,51 @@ describe("the messages of other callers", () => {
     assert.deepStrictEqual(losses, ["messages[1].content[0].content[1]"])
   })
 
+  it("stand behind the results of all calls, wherever the caller has put them between", () => {
+    const call = (id: string): Part => ({ _tag: "ToolCall", id, name: "f", arguments: "{}" })
+    const result = (callId: string, ...parts: ReadonlyArray<Part>): Part => ({ _tag: "ToolResult", callId, parts })
+    const image: Part = { _tag: "Image", source: { _tag: "Base64", mediaType: "image/png", data: "AAAA" }, at: "messages[2].content" }
+    const order = (...messages: ReadonlyArray<Message>) =>
+      sent({ messages }).body.messages.map(
+        ({ content, role, tool_call_id: id }: Any) => id ?? `${role}${typeof content === "string" ? ` ${content}` : ""}`
+      )
+    // A Responses caller's outputs are items of their own.
+    assert.deepStrictEqual(
+      order(
+        message("user", 0, text("Go")),
+        message("assistant", 1, call("a"), call("b")),
+        message("tool", 2, result("a", image)),
+        message("tool", 3, result("b", text("B"))),
+        message("user", 4, text("And?"))
+      ),
+      ["user Go", "assistant", "a", "b", "user", "user And?"]
+    )
+    // A Messages caller may give them in several messages, with words between.
+    assert.deepStrictEqual(
+      order(
+        message("assistant", 0, call("a"), call("b")),
+        message("user", 1, result("a", text("A")), text("note")),
+        message("system", 2, text("Be brief.")),
+        message("user", 3, result("b", text("B")), text("more")),
+        message("assistant", 4, call("c")),
+        message("user", 5, text("wait")),
+        message("user", 6, result("c", text("C")))
+      ),
+      ["assistant", "a", "b", "user note", "system Be brief.", "user more", "assistant", "c", "user wait"]
+    )
+    // A call without a result holds nothing back beyond its turn.
+    assert.deepStrictEqual(
+      order(
+        message("assistant", 0, call("a"), call("b")),
+        message("user", 1, result("a", text("A")), text("one")),
+        message("user", 2, text("two")),
+        message("assistant", 3, text("So")),
+        message("user", 4, text("three"))
+      ),
+      ["assistant", "a", "user one", "user two", "assistant So", "user three"]
+    )
+  })
+
   it("send files as the API takes them", () => {
     const file = (source: Extract<Part, { _tag: "File" }>["source"], name?: string): Part => ({
       _tag: "File",
@@ -283,7 +338,7 @@ describe("the messages of other callers", () => {
       { _tag: "SealedReasoning", seal: { dialect: "generateContent", data: "blob" }, at: "s" },
       { _tag: "ToolCall", id: "a", name: "f", arguments: "{}", seal: { dialect: "generateContent", data: "sig" }, at: "c" }
     ]
-    const { body, losses } = sent({ messages: [message("assistant", 0, ...parts)] })
+    const { body, losses } = sent({ dialect: "responses", messages: [message("assistant", 0, ...parts)] })
     assert.deepStrictEqual(losses.toSorted(), ["c", "r", "s"])
     for (const secret of ["sig", "blob", "Hm"]) assert.notInclude(JSON.stringify(body), secret)
   })
@@ -320,7 +375,7 @@ describe("seals of hosts", () => {
     const back = parts.map((part): Part =>
       "seal" in part && part.seal !== undefined ? { ...part, seal: sealOf(sealText(part.seal, "messages"), "messages") } : part
     )
-    const { body, losses } = sent({ messages: [message("assistant", 0, ...back)] })
+    const { body, losses } = sent({ messages: [message("assistant", 0, ...back), message("user", 1, text("So?"))] })
     assert.deepStrictEqual(losses, [])
     assert.deepStrictEqual(body.messages[0], {
       role: "assistant",
@@ -328,6 +383,29 @@ describe("seals of hosts", () => {
       reasoning_details: details,
       tool_calls: answer.choices[0]!.message.tool_calls
     })
+  })
+
+  it("come back on the call that they sign by way of callers who have no place for them there", () => {
+    const call = (id: string, signature?: string) => ({
+      id,
+      type: "function",
+      function: { name: "f", arguments: "{}" },
+      ...(signature === undefined ? {} : { extra_content: { google: { thought_signature: signature } } })
+    })
+    const calls = [call("a", "g1"), call("b"), call("c", "g2")]
+    const said = { role: "assistant", content: null, reasoning_details: details, tool_calls: calls }
+    const decoded = Result.getOrThrow(openai.decodeAnswer({ choices: [{ index: 0, message: said, finish_reason: "tool_calls" }] }))
+    const { content } = anthropicCaller.encodeAnswer(decoded, context).body
+    const { output } = responsesCaller.encodeAnswer(decoded, context).body
+    const back = [
+      anthropicCaller.decodeRequest({ model: "m", max_tokens: 9, messages: [{ role: "assistant", content }] }),
+      responsesCaller.decodeRequest({ model: "m", input: output })
+    ]
+    for (const request of back) {
+      const { body } = openai.encodeRequest(Result.getOrThrow(request), { model: "gemini-3-pro" })
+      const [message] = JSON.parse(JSON.stringify(body)).messages
+      assert.deepStrictEqual(message, said)
+    }
   })
 
   it("are put together from a stream before what follows the thoughts", () => {
@@ -384,6 +462,30 @@ describe("a stream of a target", () => {
         ["End", undefined]
       ]
     )
+  })
+
+  it("keeps calls of one id apart for callers of other dialects, whole and streamed, and gives its own callers the host's", () => {
+    const call = (index: number) => ({ index, id: "x", type: "function", function: { name: `f${index}`, arguments: "{}" } })
+    const calls = [call(0), call(1), call(2)]
+    const whole = {
+      id: "c",
+      model: "m",
+      choices: [{ index: 0, message: { role: "assistant", content: null, tool_calls: calls }, finish_reason: "tool_calls" }]
+    }
+    const stream = calls.map((one) => chunk({ tool_calls: [one] })).join("") + chunk({}, { finish_reason: "tool_calls" }) + done
+    const answer = Result.getOrThrow(openai.decodeAnswer(whole))
+    const apart = ["x", "x_1", "x_2"]
+    for (const caller of [anthropicCaller, responsesCaller, geminiCaller]) {
+      const ids = (text: string) => [...new Set([...text.matchAll(/"(?:id|call_id)":"(x\w*)"/g)].map(([, id]) => id))]
+      assert.deepStrictEqual(ids(JSON.stringify(caller.encodeAnswer(answer, context).body)), apart)
+      assert.deepStrictEqual(ids(translate(eventsOf(stream), openai, caller, context).text), apart)
+    }
+    const again = JSON.parse(JSON.stringify(openaiCaller.encodeAnswer(answer, context).body)) as Any
+    assert.deepStrictEqual(
+      again.choices[0].message.tool_calls.map(({ id }: Any) => id),
+      ["x", "x", "x"]
+    )
+    assert.notInclude(translate(eventsOf(stream), openai, openaiCaller, context).text, "x_1")
   })
 
   it("takes calls of one chunk that share an index, or have none, for several", () => {

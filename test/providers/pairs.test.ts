@@ -1,11 +1,15 @@
 /**
- * Translated pairs: what OpenAI callers ask and get, beside what Claude is asked and answers, exactly.
+ * Translated pairs: what OpenAI callers ask and get, beside what Claude is asked and answers, exactly; and what depends on who asks whom.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import OpenAI from "openai"
-import { anthropic } from "../../src/providers/anthropic.ts"
+import type { CallerDialect, Dialect } from "../../src/Dialect.ts"
+import { type DialectName, dialectNames } from "../../src/Providers.ts"
+import { anthropic, anthropicCaller } from "../../src/providers/anthropic.ts"
+import { gemini, geminiCaller } from "../../src/providers/gemini.ts"
 import { openai, openaiCaller } from "../../src/providers/openai.ts"
+import { responses, responsesCaller } from "../../src/providers/responses.ts"
 import { answerPairs } from "../fixtures/anthropic/answers.ts"
 import { requestPairs } from "../fixtures/anthropic/requests.ts"
 import { streamPairs } from "../fixtures/anthropic/streams.ts"
@@ -15,7 +19,7 @@ import { context, dataOf, eventsOf, framesOf, translate } from "./sse.ts"
 const wire = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
 
 /** What a chunk says: `null` is absence there too. */
-const said = (data: string): unknown => {
+const chunkOf = (data: string): unknown => {
   const bare = (value: unknown): unknown =>
     Array.isArray(value)
       ? value.map(bare)
@@ -54,6 +58,147 @@ describe("requests", () => {
       assert.isAtLeast(told, direct?.losses.length ?? 0)
     })
   }
+})
+
+const said = "The answer is"
+const question = "Add 2 and 2."
+
+describe("a closing message of the assistant", () => {
+  const asked: Readonly<Record<DialectName, object>> = {
+    "chat.completions": {
+      messages: [
+        { role: "user", content: question },
+        { role: "assistant", content: said }
+      ]
+    },
+    responses: {
+      input: [
+        { role: "user", content: question },
+        { role: "assistant", content: said }
+      ]
+    },
+    messages: {
+      max_tokens: 100,
+      messages: [
+        { role: "user", content: question },
+        { role: "assistant", content: said }
+      ]
+    },
+    generateContent: {
+      contents: [
+        { role: "user", parts: [{ text: question }] },
+        { role: "model", parts: [{ text: said }] }
+      ]
+    }
+  }
+  const callers = { "chat.completions": openaiCaller, responses: responsesCaller, messages: anthropicCaller, generateContent: geminiCaller }
+  const targets = [
+    [openai, "gpt-5.4", "answers"],
+    [responses, "gpt-5.4", "answers"],
+    [anthropic, "claude-sonnet-4-5", "goes on"],
+    [anthropic, "claude-opus-4-8", "refuses"],
+    [gemini, "gemini-2.5-flash", "goes on"],
+    [gemini, "gemini-4-argon", "refuses"]
+  ] as const
+  for (const from of dialectNames) {
+    const expects = from === "messages" || from === "generateContent" ? "goes on" : "answers"
+    for (const [target, model, does] of targets.filter(([{ name }]) => name !== from)) {
+      it(`of a caller of ${from}, whose API ${expects === "answers" ? "answers it" : "goes on with it"}: ${model} at ${target.name} ${does}`, () => {
+        const conversation = Result.getOrThrow(callers[from].decodeRequest({ model: "m", ...asked[from] }, { model: "m", stream: false }))
+        const { losses } = target.encodeRequest(conversation, { model })
+        const at = { "chat.completions": "messages[1]", responses: "input[1]", messages: "messages[1]", generateContent: "contents[1]" }[
+          from
+        ]
+        assert.deepStrictEqual(
+          losses.map(({ field }) => field),
+          does === expects ? [] : [at]
+        )
+      })
+    }
+  }
+
+  it("loses its closing white space at Claude, which is told to who would have it gone on with", () => {
+    const request = {
+      contents: [
+        { role: "user", parts: [{ text: question }] },
+        { role: "model", parts: [{ text: `${said} ` }] }
+      ]
+    }
+    const conversation = Result.getOrThrow(geminiCaller.decodeRequest(request, { model: "m", stream: false }))
+    const { body, losses } = anthropic.encodeRequest(conversation, { model: "claude-sonnet-4-5" })
+    assert.include(losses[0]?.reason, "white space")
+    assert.deepStrictEqual(wire((body["messages"] as ReadonlyArray<unknown>)[1]), { role: "assistant", content: said })
+    assert.deepStrictEqual(
+      losses.map(({ field }) => field),
+      ["contents[1]"]
+    )
+  })
+})
+
+describe("what has no place in the target's API", () => {
+  const sent = (caller: CallerDialect, target: Dialect, body: object, model: string) => {
+    const conversation = Result.getOrThrow(caller.decodeRequest({ model: "m", ...body }, { model: "m", stream: false }))
+    const { body: written, losses } = target.encodeRequest(conversation, { model })
+    return { text: JSON.stringify(written), lost: losses.map(({ field }) => field) }
+  }
+  const claude = [anthropic, "claude-sonnet-4-5"] as const
+  const google = [gemini, "gemini-2.5-flash"] as const
+  const chat = [openai, "gpt-5.4"] as const
+  const newer = [responses, "gpt-5.4"] as const
+
+  it("is told of the result of a call that is no function", () => {
+    const input = [
+      { role: "user", content: question },
+      { type: "custom_tool_call", call_id: "c", name: "code", input: "2+2" },
+      { type: "custom_tool_call_output", call_id: "c", output: "four" }
+    ]
+    for (const [target, model] of [chat, claude, google]) {
+      const { lost, text } = sent(responsesCaller, target, { input }, model)
+      assert.deepStrictEqual(lost, ["input[1]", "input[2]"], target.name)
+      assert.notInclude(text, "four")
+    }
+  })
+
+  it("takes the result of such a call with it, which no API takes alone", () => {
+    const call = { id: "c", type: "custom", custom: { name: "code", input: "2+2" } }
+    const other = { id: "f", type: "function", function: { name: "f", arguments: "{}" } }
+    const messages = [
+      { role: "user", content: question },
+      { role: "assistant", content: null, tool_calls: [call, other] },
+      { role: "tool", tool_call_id: "c", content: "four" },
+      { role: "tool", tool_call_id: "f", content: "five" }
+    ]
+    for (const [target, model] of [newer, claude, google]) {
+      const { lost, text } = sent(openaiCaller, target, { messages }, model)
+      assert.deepStrictEqual(lost.toSorted(), ["messages[1].tool_calls[0]", "messages[2]"], target.name)
+      assert.notInclude(text, "four")
+      assert.include(text, "five")
+    }
+    assert.deepStrictEqual(sent(openaiCaller, openai, { messages }, "gpt-5.4").lost, [])
+  })
+
+  it("is told of the sources of earlier answers, and of the wish for some", () => {
+    const cited = { type: "text", text: said, citations: [{ type: "web_search_result_location", url: "https://a.example", title: "A" }] }
+    const pdf = { type: "document", source: { type: "base64", media_type: "application/pdf", data: "AAAA" }, citations: { enabled: true } }
+    const asked = [
+      { role: "user", content: [pdf, { type: "text", text: question }] },
+      { role: "assistant", content: [cited] },
+      { role: "user", content: "So?" }
+    ]
+    const annotations = [{ type: "url_citation", url: "https://a.example", title: "A", start_index: 0, end_index: 1 }]
+    const input = [
+      { role: "user", content: question },
+      { type: "message", id: "msg", status: "completed", role: "assistant", content: [{ type: "output_text", text: said, annotations }] },
+      { role: "user", content: "So?" }
+    ]
+    for (const [target, model] of [chat, newer, google]) {
+      const { lost } = sent(anthropicCaller, target, { max_tokens: 100, messages: asked }, model)
+      assert.deepStrictEqual(lost.toSorted(), ["messages[0].content[0].citations", "messages[1].content[0].citations"], target.name)
+    }
+    for (const [target, model] of [chat, claude, google]) {
+      assert.deepStrictEqual(sent(responsesCaller, target, { input }, model).lost, ["input[1].content[0].annotations"], target.name)
+    }
+  })
 })
 
 describe("answers", () => {
@@ -110,7 +255,7 @@ describe("streams", () => {
       assert.strictEqual("error" in read, failures)
       const again = translate(eventsOf(pair.openai), openai, openaiCaller, context)
       assert.strictEqual(again.failure !== undefined, failures)
-      if (!failures) assert.deepStrictEqual(dataOf(again.text).map(said), dataOf(pair.openai).map(said))
+      if (!failures) assert.deepStrictEqual(dataOf(again.text).map(chunkOf), dataOf(pair.openai).map(chunkOf))
       // The same stream, forwarded: the glance sees its end, its usage and its failure.
       const glances = eventsOf(pair.openai).map(openai.peek)
       assert.strictEqual(

@@ -477,7 +477,7 @@ describe("for callers of other dialects", () => {
     ])
     assert.deepStrictEqual(of({ _tag: "File", source: { _tag: "Url", url: "https://a.example/x.pdf" }, name: "x", at }), [
       { type: "input_file", file_url: "https://a.example/x.pdf" },
-      []
+      [`${at}.title`]
     ])
     assert.deepStrictEqual(of({ _tag: "File", source: { _tag: "Base64", mediaType: "text/csv", data: "AA" }, cite: true, at }), [
       { type: "input_file", file_data: "data:text/csv;base64,AA", filename: "file.csv" },
@@ -539,9 +539,9 @@ describe("for callers of other dialects", () => {
       [{ _tag: "Budget", tokens: 1_024 }, "gpt-5", { effort: "low" }, ["thinking"]],
       [{ _tag: "Budget", tokens: 5_000 }, "gpt-5", { effort: "medium" }, ["thinking"]],
       [{ _tag: "Budget", tokens: 9_000, show: true }, "gpt-5", { effort: "high", summary: "auto" }, ["thinking"]],
-      [{ _tag: "Auto" }, "gpt-5.2", { effort: "medium" }, []],
-      [{ _tag: "Auto" }, "gpt-5-pro", { effort: "high" }, []],
-      [{ _tag: "Auto", show: true }, "unheard-of", { effort: "medium", summary: "auto" }, []]
+      [{ _tag: "Auto" }, "gpt-5.2", { effort: "medium" }, ["thinking"]],
+      [{ _tag: "Auto" }, "gpt-5-pro", { effort: "high" }, ["thinking"]],
+      [{ _tag: "Auto", show: true }, "unheard-of", { effort: "medium", summary: "auto" }, ["thinking"]]
     ]
     for (const [thinking, model, expected, lost] of cases) {
       const { body, losses } = sent({ thinking: thinking!, maxOutputTokens: 10_000, named: { thinking: "thinking" } }, model)

@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as fc from "fast-check"
-import type { Conversation, Part } from "../../src/Conversation.ts"
+import type { Conversation, Message, Part } from "../../src/Conversation.ts"
 import { anthropic } from "../../src/providers/anthropic.ts"
 import { openai } from "../../src/providers/openai.ts"
 import { askOf, parseResponses } from "../../src/providers/responses/ask.ts"
@@ -277,7 +277,11 @@ const expressible: fc.Arbitrary<Conversation> = fc
     dialect: dialect as Conversation["dialect"],
     model: "m",
     system: system.map((text, index) => ({ role: "system" as const, text, at: `system[${index}]` })),
-    messages: exchanges.flatMap(({ asked, calls, said, thought }, turn) => {
+    messages: [...exchanges.keys(), undefined].flatMap((turn): ReadonlyArray<Message> => {
+      // What these callers close with an assistant's message is gone on with, and Responses would answer it.
+      if (turn === undefined)
+        return dialect === "chat.completions" ? [] : [{ role: "user", at: "messages[9]", parts: [{ _tag: "Text", text: "So?" }] }]
+      const { asked, calls, said, thought } = exchanges[turn]!
       const at = `messages[${turn}]`
       const seal = { dialect: "responses", data: "gAAA" } as const
       const call = (index: number) => `call_${turn}_${index}`

@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { Answer, StreamEvent } from "../../src/Conversation.ts"
-import { anthropicCaller } from "../../src/providers/anthropic.ts"
+import { anthropic, anthropicCaller } from "../../src/providers/anthropic.ts"
 import { gemini, geminiCaller } from "../../src/providers/gemini.ts"
 import { openai } from "../../src/providers/openai.ts"
 import { responses, responsesCaller } from "../../src/providers/responses.ts"
@@ -125,5 +125,32 @@ describe("a caller of Responses", () => {
     assert.isFalse(holdsForeign(sent))
     assert.notInclude(sent, "rs_")
     assert.include(sent, "functions.f:0")
+  })
+
+  it("does not hand Claude these thoughts with an empty signature, which it would refuse, nor asks it to think on", () => {
+    const { body } = responsesCaller.encodeAnswer(hosts, context)
+    const output = body["output"] as ReadonlyArray<Record<string, unknown>>
+    const [thought, ...calls] = output
+    const silent = { ...thought, summary: [] }
+    const results = calls.map(({ call_id: id }) => ({ type: "function_call_output", call_id: id, output: "left" }))
+    for (const said of [thought!, silent]) {
+      const asked = {
+        model: "m",
+        reasoning: { effort: "low" },
+        input: [{ role: "user", content: "Which way?" }, said, ...calls, ...results]
+      }
+      const decoded = Result.getOrThrow(responsesCaller.decodeRequest(asked))
+      const { body: sent, losses } = anthropic.encodeRequest(decoded, { model: "claude-sonnet-4-5" })
+      const [, assistant] = sent["messages"] as ReadonlyArray<{ readonly content: ReadonlyArray<{ readonly type: string }> }>
+      assert.deepStrictEqual(
+        assistant!.content.map(({ type }) => type),
+        ["tool_use", "tool_use"]
+      )
+      assert.notProperty(sent, "thinking")
+      assert.deepStrictEqual(
+        losses.map(({ field }) => field),
+        [said === silent ? "input[1]" : "input[1].summary[0]", "reasoning.effort"]
+      )
+    }
   })
 })

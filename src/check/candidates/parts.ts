@@ -38,7 +38,7 @@ interface Way {
 /** What a strategy is called of which nothing is left. */
 const named: Partial<Record<Strategy["_tag"], string>> = { First: "failover", Hedge: "hedge", Spread: "spread", Pool: "pool" }
 
-/** Visits what rules of `level` take away from `strategy` of the calls in `here`, except those in `without`. */
+/** Visits what rules of `level` take away from `strategy` of the calls in `here`, except those in `without`. Where the visit comes to nothing (false), the parts of the part are visited for the same calls. */
 export const removedParts = (
   candidates: Candidates,
   route: number,
@@ -47,10 +47,19 @@ export const removedParts = (
   path: Path,
   here: Region,
   without: ReadonlyArray<Region>,
-  visit: (removed: Removed) => void
+  visit: (removed: Removed) => boolean
 ): void => {
   const { assignedReasonOf, boundsOf, both, concerns, otherwise, outOf, some } = candidates
   const earlier = (of: Strategy): Region => (level === 0 ? nothing : outOf(of, (level - 1) as Level, "any"))
+
+  /** What assigns the arms on the way to a part, and those in it, to calls of which rules of this level take it away. */
+  const assigned = (of: Strategy, { draws, isAssigned }: Way): Pick<Removed, "draws" | "isAssigned"> => ({
+    draws: [...draws, ...drawsIn(of)],
+    isAssigned: (facts) =>
+      isAssigned(facts) &&
+      assignedReasonOf(of, level, facts) !== undefined &&
+      (level === 0 || assignedReasonOf(of, (level - 1) as Level, facts) === undefined)
+  })
 
   const go = (of: Strategy, path: Path, way: Way): void => {
     if (isEmpty(way.here) || !concerns(of, level)) return
@@ -61,10 +70,8 @@ export const removedParts = (
         // Nothing of it is left for some calls, and nothing around it takes its place.
         const among = (calls: Region): Region | undefined => some(route, both(both(way.here, whole), calls), ...way.without, earlier(of))
         const region = among(everything)
-        if (region !== undefined) {
-          const { draws, isAssigned } = way
-          visit({ of, path, is: named[of._tag] ?? "strategy", region, among, draws, isAssigned, inFirst: undefined })
-        }
+        if (region !== undefined)
+          visit({ of, path, is: named[of._tag] ?? "strategy", region, among, ...assigned(of, way), inFirst: undefined })
       }
       for (const [i, part] of parts.entries()) {
         const inner: Way =
@@ -79,16 +86,9 @@ export const removedParts = (
         const among = (calls: Region): Region | undefined =>
           isEmpty(gone) ? undefined : some(route, both(gone, calls), ...way.without, whole, earlier(part.of))
         const region = among(everything)
-        if (region !== undefined) {
-          // Of a part that has splits itself, an arm that rules of this level take away.
-          const draws = [...inner.draws, ...drawsIn(part.of)]
-          const isAssigned = (facts: Shown["facts"]): boolean =>
-            inner.isAssigned(facts) &&
-            assignedReasonOf(part.of, level, facts) !== undefined &&
-            (level === 0 || assignedReasonOf(part.of, (level - 1) as Level, facts) === undefined)
-          visit({ ...part, region, among, draws, isAssigned, inFirst: of._tag === "First" ? { of: of.of, at: i } : undefined })
-        }
-        const rest = region === undefined ? inner : { ...inner, without: [...inner.without, gone] }
+        const inFirst = of._tag === "First" ? { of: of.of, at: i } : undefined
+        const said = region !== undefined && visit({ ...part, region, among, ...assigned(part.of, inner), inFirst })
+        const rest = said ? { ...inner, without: [...inner.without, gone] } : inner
         go(part.of, of._tag === "Split" ? [...part.path, "to"] : part.path, rest)
       }
       return
@@ -109,11 +109,10 @@ export const removedParts = (
           const gone = outOf(branch, level, "any")
           const among = (calls: Region): Region | undefined => some(route, both(both(here, gone), calls), ...way.without, earlier(branch))
           const region = way.alone ? among(everything) : undefined
-          if (region !== undefined) {
-            const { draws, isAssigned } = way
-            visit({ of: branch, path: [...path, key], is: "branch", region, among, draws, isAssigned, inFirst: undefined })
-          }
-          go(branch, [...path, key], { ...way, here, without: region === undefined ? way.without : [...way.without, gone] })
+          const said =
+            region !== undefined &&
+            visit({ of: branch, path: [...path, key], is: "branch", region, among, ...assigned(branch, way), inFirst: undefined })
+          go(branch, [...path, key], { ...way, here, without: said ? [...way.without, gone] : way.without })
         }
         return
       }

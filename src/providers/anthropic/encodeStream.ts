@@ -67,7 +67,7 @@ interface Encoding {
   readonly calls: number
   readonly refused: boolean
   readonly refusal: string
-  readonly stop: { readonly reason: StopReason; readonly sequence?: string } | undefined
+  readonly stop: { readonly reason: StopReason; readonly sequence?: string; readonly broken?: boolean } | undefined
   readonly usage: Usage | undefined
 }
 
@@ -332,7 +332,7 @@ const finish = (saying: Saying): void => {
   const { own, refused, stop, usage } = draft
   if (usage === undefined && !own) losses.push(untold)
   const said: Body = {
-    stop_reason: stopReasonOf({ own, stop: stop?.reason ?? "unknown", called: draft.calls > 0, refused }, losses),
+    stop_reason: stopReasonOf({ own, stop: stop?.reason ?? "unknown", broken: stop?.broken, called: draft.calls > 0, refused }, losses),
     stop_sequence: stop?.sequence ?? null,
     ...stopDetails(draft.refusal)
   }

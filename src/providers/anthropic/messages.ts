@@ -5,7 +5,8 @@ import type { File, Image, Instruction, Message, Part, Seal, Source, ToolResult 
 import { addAll } from "../extras.ts"
 import { isObject, parse, parseExact, print } from "../json.ts"
 import type { Json } from "../json.ts"
-import { gathered, joined } from "../turns.ts"
+import { citationsAt } from "../paths.ts"
+import { answering, continuedInstead, gathered, goesOn, joined } from "../turns.ts"
 import { idOfCall, idOfResult } from "./calls.ts"
 import { blank, cacheControl, lose } from "./writing.ts"
 import type { Body, Writing } from "./writing.ts"
@@ -90,12 +91,15 @@ const resultContent = (writing: Writing, { object, parts }: ToolResult, at: stri
   return content.length === 0 ? {} : { content }
 }
 
+/** Whether Claude has sealed something; an empty seal marks what nobody has (`nobodys` in `seal.ts`), and Claude refuses it. */
+const isClaudes = (seal: Seal | undefined): seal is Seal => seal?.dialect === "messages" && seal.data !== ""
+
 /**
  * What Claude sealed, before the part that now carries the seal: its own place is a block. Any other provider's seal is lost.
  */
 const sealed = (writing: Writing, seal: Seal | undefined, at: string): ReadonlyArray<Body> => {
   if (seal === undefined) return []
-  if (seal.dialect === "messages") return [{ type: "redacted_thinking", data: seal.data }]
+  if (isClaudes(seal)) return [{ type: "redacted_thinking", data: seal.data }]
   lose(writing, at, "only the provider that sealed this can read its seal")
   return []
 }
@@ -109,7 +113,7 @@ const blocksOf = (writing: Writing, part: Part, role: "user" | "assistant", arou
       const seal = sealed(writing, part.seal, at)
       if (blank(part.text)) return seal
       if (part.citations !== undefined && part.citations.length > 0)
-        lose(writing, `${at}.citations`, "only sources that Claude found itself can be named again")
+        lose(writing, citationsAt(writing.conversation.dialect, at), "only sources that Claude found itself can be named again")
       return [...seal, { type: "text", text: part.text, ...cacheControl(part.cache) }]
     }
     case "Refusal":
@@ -152,11 +156,10 @@ const blocksOf = (writing: Writing, part: Part, role: "user" | "assistant", arou
       ]
     }
     case "Reasoning":
-      if (part.seal?.dialect !== "messages")
-        return one(lose(writing, at, "earlier reasoning without a signature of Claude is not accepted"))
+      if (!isClaudes(part.seal)) return one(lose(writing, at, "earlier reasoning without a signature of Claude is not accepted"))
       return [{ type: "thinking", thinking: part.text, signature: part.seal.data }]
     case "SealedReasoning":
-      if (part.seal.dialect !== "messages") return one(lose(writing, at, "only the provider that sealed this reasoning can read it"))
+      if (!isClaudes(part.seal)) return one(lose(writing, at, "only the provider that sealed this reasoning can read it"))
       return [{ type: "redacted_thinking", data: part.seal.data }]
     case "Foreign":
       return one(lose(writing, at, `\`${part.type}\` has no place in a Messages request`))
@@ -209,7 +212,8 @@ const turnsOf = (writing: Writing): { readonly system: ReadonlyArray<Instruction
     } else pending.forEach(({ instruction }) => hoist(instruction))
     pending = []
   }
-  for (const message of joined(conversation.messages)) {
+  const messages = answering(conversation.messages, (at, reason) => lose(writing, at, reason))
+  for (const message of joined(messages)) {
     if (message.name !== undefined) lose(writing, `${message.at}.name`, "Claude does not tell participants of one role apart")
     if (message.role === "system" || message.role === "developer") {
       const instructions = instructionsIn(writing, message)
@@ -258,9 +262,15 @@ export const writeMessages = (writing: Writing, body: Body): ReadonlyArray<Turn>
   if (closing?.role === "assistant") {
     const message = writing.conversation.messages.at(-1)?.at ?? "messages"
     if (writing.traits.prefill) {
-      lose(writing, message, "a closing assistant message is continued instead of answered")
-      const text = closing.content.at(-1)
-      if (text?.["type"] === "text" && typeof text["text"] === "string") text["text"] = text["text"].trimEnd()
+      const going = goesOn(writing.conversation.dialect)
+      if (!going) lose(writing, message, continuedInstead)
+      const last = closing.content.at(-1)
+      if (last?.["type"] === "text" && typeof last["text"] === "string") {
+        const text = last["text"].trimEnd()
+        if (going && text !== last["text"])
+          lose(writing, message, "Claude continues no text that ends with white space, so that is left out")
+        last["text"] = text
+      }
     } else lose(writing, message, "this model refuses a conversation that ends with the assistant")
   }
   body["messages"] = all.map(({ content, role }) => ({ role, content: contentOf(content) }))

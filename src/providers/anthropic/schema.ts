@@ -38,8 +38,11 @@ const walk = (schema: unknown, dropped: Set<string>, depth: number): unknown => 
   const entries: Array<readonly [string, unknown]> = []
   for (const [name, value] of Object.entries(schema)) {
     if (name === "properties" || name === "$defs" || name === "definitions") entries.push([name, mapValues(value, next)])
-    else if (name === "items") entries.push([name, next(value)])
-    else if ((name === "anyOf" || name === "allOf") && Array.isArray(value)) entries.push([name, value.map(next)])
+    else if (name === "items") {
+      // What may follow a tuple would be all that a list may hold, since the tuple itself is not enforced.
+      if (schema["prefixItems"] === undefined) entries.push([name, next(value)])
+      else dropped.add(name)
+    } else if ((name === "anyOf" || name === "allOf") && Array.isArray(value)) entries.push([name, value.map(next)])
     else if (name === "oneOf" && Array.isArray(value)) {
       dropped.add("oneOf")
       entries.push(["anyOf", value.map(next)])

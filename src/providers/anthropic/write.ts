@@ -7,6 +7,7 @@
  */
 import type { Answer, Part, StopReason } from "../../Conversation.ts"
 import type { AnswerContext, Loss, Written } from "../../Dialect.ts"
+import { toldOf } from "../broken.ts"
 import { lossesOf, restore } from "../extras.ts"
 import { isObject, parseExact } from "../json.ts"
 import type { Json } from "../json.ts"
@@ -39,13 +40,15 @@ export interface Ending {
   /** It is of this dialect. */
   readonly own: boolean
   readonly stop: StopReason
+  readonly broken: boolean | undefined
   readonly called: boolean
   readonly refused: boolean
 }
 
 /** The `stop_reason`. */
-export const stopReasonOf = ({ called, own, refused, stop }: Ending, losses: Array<Loss>): string | null => {
-  if (own) return stopReasons[stop]
+export const stopReasonOf = ({ broken, called, own, refused, stop: reason }: Ending, losses: Array<Loss>): string | null => {
+  if (own) return stopReasons[reason]
+  const stop = toldOf(reason, broken)
   if (finished.has(stop) && refused) return "refusal"
   if (finished.has(stop) && called) return "tool_use"
   if (stop === "unknown") {
@@ -54,7 +57,10 @@ export const stopReasonOf = ({ called, own, refused, stop }: Ending, losses: Arr
   }
   if (stop === "paused") {
     // A paused turn would be sent back to be continued, which only its own provider can do.
-    losses.push({ field: "stop_reason", reason: "the provider paused, and is not asked to go on in this dialect" })
+    losses.push({
+      field: "stop_reason",
+      reason: "the provider stopped before the answer was whole, and is not asked to go on in this dialect"
+    })
     return "max_tokens"
   }
   return stopReasons[stop]
@@ -157,7 +163,7 @@ export const encodeAnswer = (answer: Answer, context: AnswerContext): Written =>
     role: "assistant",
     model: own && answer.model !== undefined ? answer.model : context.model,
     content,
-    stop_reason: stopReasonOf({ own, stop: answer.stop, called: calls > 0, refused }, losses),
+    stop_reason: stopReasonOf({ own, stop: answer.stop, broken: answer.broken, called: calls > 0, refused }, losses),
     stop_sequence: answer.stopSequence ?? null,
     ...stopDetails(refusal),
     ...(usage === undefined ? {} : { usage })

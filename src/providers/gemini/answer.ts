@@ -7,11 +7,12 @@
 import * as Result from "effect/Result"
 import type { Answer, Citation, Extra, Part, Usage } from "../../Conversation.ts"
 import type { Failure } from "../../Failure.ts"
+import { emptyAnswer, isThought } from "../broken.ts"
 import { noteOthers, present } from "../extras.ts"
 import { malformed } from "../failures.ts"
 import { field, isObject, type Json, listAt, textAt } from "../json.ts"
 import { failureIn } from "./failure.ts"
-import { noteFinish, stopOf } from "./finish.ts"
+import { isBroken, noteFinish, stopOf } from "./finish.ts"
 import { groundingOf, type Passage } from "./grounding.ts"
 import { decodePart } from "./part.ts"
 import { noteUsage, usageOf } from "./usage.ts"
@@ -121,9 +122,12 @@ export const decodeAnswer = (body: unknown): Result.Result<Answer, Failure> => {
     reason,
     parts.some(({ _tag }) => _tag === "ToolCall")
   )
+  const broken = isBroken(reason, stop)
+  if (broken && parts.every((part) => isThought(part) || (part._tag === "Text" && part.text === "")))
+    return Result.fail(emptyAnswer(reason))
   noteFinish(extras, reason, stop)
   for (const [index, value] of further.entries()) {
     extras.push({ field: `candidates[${index + 1}]`, value, matters: true, reason: "the caller's dialect shows one answer here" })
   }
-  return Result.succeed({ dialect: "generateContent", stop, extras, ...named(body, parts, usage) })
+  return Result.succeed({ dialect: "generateContent", stop, ...(broken ? { broken } : {}), extras, ...named(body, parts, usage) })
 }

@@ -4,7 +4,8 @@
  * Each request of a batch has its own settings; the model has one of each for all. The first request's count, and where another differs it is kept as an extra. A content of one text is an input;
  * several parts, or a picture, are one input that only this API takes.
  *
- * An input that cannot be carried is reported and sent empty, which the API refuses: leaving it out would give the vectors of the others to the wrong inputs.
+ * An input that only its caller's own API can read is `needed`, so that no provider of another is asked for the rest. Where one is asked all the same (Vertex AI, for more than a text), it is reported and
+ * sent empty, which the API refuses: leaving it out would give the vectors of the others to the wrong inputs.
  *
  * Sources: https://ai.google.dev/api/embeddings; cloud.google.com, "Text embeddings API"
  */
@@ -68,7 +69,7 @@ const encodeRequest: EmbeddingDialect["encodeRequest"] = (request, target) => {
   if (own)
     restore(
       body,
-      request.extras.map((extra) => ({ ...extra, field: canonical(extra.field) }))
+      request.extras.flatMap((extra) => (extra.needed === true ? [] : [{ ...extra, field: canonical(extra.field) }]))
     )
   return { body, losses }
 }
@@ -190,6 +191,8 @@ const inputOf = (reading: Reading, request: Struct): EmbeddingInput | undefined 
     return { _tag: "Text", text, at: place, ...(title === undefined ? {} : { title }) }
   }
   if (title !== undefined) note(reading, request.path("title"), title, true)
+  // Without it there is nothing to embed, or not what was asked for.
+  reading.extras.push({ field: place, value: undefined, matters: false, needed: true })
   return { _tag: "Foreign", type: "content", value: request.get("content"), at: place }
 }
 

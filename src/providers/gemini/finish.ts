@@ -2,7 +2,7 @@
  * Why a candidate ended, in both directions (ai.google.dev, "Generating content", `FinishReason`; cloud.google.com, "Vertex AI API", `Candidate.FinishReason`).
  *
  * `STOP` is said beside function calls too. Reasons that mean a broken answer (`MALFORMED_FUNCTION_CALL`, `LANGUAGE`, `OTHER`, …) have no like in other dialects: they are
- * `unknown`, with the provider's word as an extra that matters. Writing, nothing looks better than it is: what is neither whole nor cut by a limit is `OTHER`.
+ * `unknown`, with the provider's word as an extra that matters, and the answer is broken: to others it is told as unfinished, and where nothing has come of it as a failure. Writing, nothing looks better than it is: what is neither whole nor cut by a limit is `OTHER`.
  */
 import type { Extra, StopReason } from "../../Conversation.ts"
 
@@ -37,6 +37,9 @@ export const stopOf = (value: unknown, calls: boolean): StopReason => {
   return stop === "end" && calls ? "tool-calls" : stop
 }
 
+/** Whether a candidate has ended, and not well: every word for a good end is known. */
+export const isBroken = (value: unknown, stop: StopReason): boolean => stop === "unknown" && isFinish(value)
+
 /** The nearest of the dialect's own reasons. */
 export const finishReasons = {
   end: "STOP",
@@ -56,7 +59,7 @@ export const noteFinish = (extras: Array<Extra>, value: unknown, stop: StopReaso
   extras.push({
     field: "candidates[0].finishReason",
     value,
-    matters: stop === "unknown" && isFinish(value),
+    matters: isBroken(value, stop),
     reason: "no reason of the caller's dialect means the same"
   })
 }

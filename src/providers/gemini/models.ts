@@ -5,7 +5,7 @@
  * version counts as the newest, since new models take the least; Gemma and other names take what was there first, and do not think.
  *
  * Read off the provider's pages in November 2026: "Gemini thinking" (budgets of 2.5, levels from 3 on), "What's new in Gemini 3.6 Flash and 3.5 Flash-Lite" (no sampling, no penalties, no
- * closing model turn), "Get started with Gemini 4" (one candidate), "Structured outputs" (with tools from 3 on), "Thought signatures", "File input methods" (URLs not before 2.5).
+ * closing model turn), "Structured outputs" (with tools from 3 on), "Thought signatures", "File input methods" (URLs not before 2.5).
  */
 
 /** What one model accepts. */
@@ -18,8 +18,6 @@ export interface Traits {
   readonly levels: ReadonlyArray<Level>
   /** Temperature and the like, and penalties, may be set. */
   readonly sampling: boolean
-  /** Several answers may be asked for. */
-  readonly candidates: boolean
   /** A format may be asked for beside tools. */
   readonly formatWithTools: boolean
   /** A tool's result may hold pictures and documents. */
@@ -68,7 +66,6 @@ export const traitsOf = (model: string): Traits => {
     budget: budgetOf(name),
     levels: levelsOf(name, version),
     sampling,
-    candidates: version < 4,
     formatWithTools: version >= 3,
     mediaInResults: version >= 3,
     signsCalls: version >= 3,

@@ -13,6 +13,7 @@
 import type { Conversation, Instruction, Message, Setting, Tool } from "../../Conversation.ts"
 import type { Dialect, Loss, TargetModel } from "../../Dialect.ts"
 import { addAll, lossesOf, restore } from "../extras.ts"
+import { answering, continuedInstead, goesOn } from "../turns.ts"
 import { camel, canonical } from "./names.ts"
 import { traitsOf } from "./models.ts"
 import { type Body, contentsOf, lose, standing, type Writing } from "./requestContents.ts"
@@ -169,7 +170,7 @@ const writeThinking = (writing: Writing, config: Body): void => {
 }
 
 const writeConfig = (writing: Writing, body: Body, target: TargetModel): void => {
-  const { conversation, own, traits } = writing
+  const { conversation, own } = writing
   const config: Body = {}
   writeSampling(writing, config)
   const { answers, maxOutputTokens } = conversation
@@ -178,8 +179,9 @@ const writeConfig = (writing: Writing, body: Body, target: TargetModel): void =>
     config["maxOutputTokens"] = Math.min(maxOutputTokens, limit)
     if (maxOutputTokens > limit) lose(writing, named(writing, "maxOutputTokens"), `the target answers with at most ${limit} tokens`)
   }
-  if (own ? conversation.named.answers !== undefined : answers > 1 && traits.candidates) config["candidateCount"] = answers
-  else if (!own && answers > 1) lose(writing, named(writing, "answers"), "one answer is given")
+  if (own && conversation.named.answers !== undefined) config["candidateCount"] = answers
+  // An answer is translated with its first candidate alone, and the others would be paid for.
+  if (!own && answers > 1) lose(writing, named(writing, "answers"), "one answer is given")
   writeFormat(writing, config, body["tools"] !== undefined)
   writeThinking(writing, config)
   if (Object.keys(config).length > 0) body["generationConfig"] = config
@@ -206,7 +208,12 @@ const writeMessages = (writing: Writing, body: Body): void => {
   const { conversation, own, traits } = writing
   const before = own ? conversation.system : conversation.system.filter(({ text }) => text !== "")
   const all = own ? before : [...before, ...laterInstructions(writing)]
-  const messages = own ? conversation.messages : conversation.messages.filter(({ role }) => role !== "system" && role !== "developer")
+  const messages = own
+    ? conversation.messages
+    : answering(
+        conversation.messages.filter(({ role }) => role !== "system" && role !== "developer"),
+        (at, reason) => lose(writing, at, reason)
+      )
   let instructions = all
   let contents = contentsOf(writing, messages)
   const last = all.at(-1)
@@ -218,13 +225,8 @@ const writeMessages = (writing: Writing, body: Body): void => {
   if (instructions.length > 0) body["systemInstruction"] = { parts: instructions.map(({ text }) => ({ text })) }
   if (!own && contents.at(-1)?.["role"] === "model") {
     const place = messages.at(-1)?.at ?? "messages"
-    lose(
-      writing,
-      place,
-      traits.prefill
-        ? "a closing assistant message is continued instead of answered"
-        : "this model refuses a conversation that ends with the assistant"
-    )
+    if (!traits.prefill) lose(writing, place, "this model refuses a conversation that ends with the assistant")
+    else if (!goesOn(conversation.dialect)) lose(writing, place, continuedInstead)
   }
   body["contents"] = contents
 }

@@ -14,6 +14,7 @@ import type { Conversation, Message, Part, Seal, Source, ToolCall, ToolResult } 
 import type { Loss } from "../../Dialect.ts"
 import { addAll } from "../extras.ts"
 import { isObject, parseExact } from "../json.ts"
+import { citationsAt, nameAt } from "../paths.ts"
 import { joined } from "../turns.ts"
 import { endingOf } from "./contents.ts"
 import type { Traits } from "./models.ts"
@@ -140,9 +141,13 @@ const mediaPart = (writing: Writing, part: Part, place: string): Body | undefine
       if (!writing.own && (part.detail === "low" || part.detail === "original"))
         lose(writing, `${at}.detail`, "Gemini takes one resolution for all pictures")
       return media(writing, part.source, at, undefined)
-    case "File":
+    case "File": {
       if (part.cite === true) lose(writing, `${at}.citations`, "Gemini does not cite documents")
-      return media(writing, part.source, at, part.name)
+      const found = media(writing, part.source, at, part.name)
+      if (found !== undefined && part.name !== undefined && !writing.own)
+        lose(writing, nameAt(writing.conversation.dialect, at), "Gemini is not told a file's name")
+      return found
+    }
     case "Audio":
       return { inlineData: { mimeType: audioType(part.format), data: part.data } }
     default:
@@ -270,6 +275,8 @@ const modelParts = (writing: Writing, { at: place, parts }: Message): ReadonlyAr
       case "Text":
       case "Refusal": {
         if (part._tag === "Refusal") lose(writing, at, "an earlier refusal is sent as ordinary text")
+        else if (part.citations !== undefined && part.citations.length > 0)
+          lose(writing, citationsAt(writing.conversation.dialect, at), "sources of an earlier answer are not read again")
         if (part.text !== "") written.push({ text: part.text, ...signed(part._tag === "Text" ? part.seal : undefined) })
         else if (part._tag === "Text" && part.seal?.dialect === "generateContent") written.push({ text: "", ...signature(part.seal) })
         break

@@ -13,12 +13,13 @@
  */
 import type { Citation, Extra, Part, StreamEvent, Usage } from "../../Conversation.ts"
 import type { SseEvent, StreamDecoder } from "../../Dialect.ts"
+import { emptyAnswer } from "../broken.ts"
 import { noteOthers, present } from "../extras.ts"
 import { malformed } from "../failures.ts"
 import { field, isObject, type Json, listAt, objectAt, parseExact, print, textAt } from "../json.ts"
 import { isBlocked, matters, noteFeedback } from "./answer.ts"
 import { failureIn } from "./failure.ts"
-import { isFinish, noteFinish, stopOf } from "./finish.ts"
+import { isBroken, isFinish, noteFinish, stopOf } from "./finish.ts"
 import { groundingOf } from "./grounding.ts"
 import { assembled, type Pieces } from "./partial.ts"
 import { decodePart, sealIn } from "./part.ts"
@@ -46,6 +47,8 @@ export interface Decoding {
   readonly candidates: ReadonlySet<number>
   readonly finish: unknown
   readonly blocked: boolean
+  /** Something has come that is neither text nor thinking. */
+  readonly whole: boolean
   readonly usage: Usage | undefined
   /** The last usage object. */
   readonly counted: unknown
@@ -62,6 +65,7 @@ const initial: Decoding = {
   candidates: new Set(),
   finish: undefined,
   blocked: false,
+  whole: false,
   usage: undefined,
   counted: undefined
 }
@@ -138,6 +142,7 @@ class Reading {
       case "Audio":
       case "Foreign":
         this.endText()
+        this.set({ whole: true })
         this.say({ _tag: "Whole", part })
         return
       case "Refusal":
@@ -319,11 +324,17 @@ const end = (state: Decoding): ReadonlyArray<StreamEvent> => {
   reading.endCall()
   if (reading.fault !== undefined) return [{ _tag: "Failed", failure: malformed(reading.fault) }]
   const stop = state.finish === undefined ? "content-filter" : stopOf(state.finish, state.calls > 0)
+  const broken = isBroken(state.finish, stop)
+  if (broken && !state.whole && state.calls === 0 && state.before + state.text === "") {
+    if (state.usage !== undefined) reading.say({ _tag: "Usage", usage: state.usage })
+    reading.say({ _tag: "Failed", failure: emptyAnswer(state.finish) })
+    return reading.events
+  }
   const extras: Array<Extra> = []
   if (state.finish !== undefined) noteFinish(extras, state.finish, stop)
   noteUsage(extras, state.counted)
   reading.note(extras)
-  reading.say({ _tag: "Stop", reason: stop })
+  reading.say({ _tag: "Stop", reason: stop, ...(broken ? { broken } : {}) })
   if (state.usage !== undefined) reading.say({ _tag: "Usage", usage: state.usage })
   reading.say({ _tag: "End" })
   return reading.events

@@ -7,6 +7,7 @@
  */
 import type { Answer, Part, Seal } from "../../Conversation.ts"
 import type { AnswerContext, CallerDialect, Loss } from "../../Dialect.ts"
+import { toldOf } from "../broken.ts"
 import { lossesOf, restore } from "../extras.ts"
 import type { Json } from "../json.ts"
 import { sealText } from "../seal.ts"
@@ -147,7 +148,9 @@ export const encodeAnswer: CallerDialect["encodeAnswer"] = (answer: Answer, cont
     object: "chat.completion",
     created: context.createdSeconds,
     model: own ? (answer.model ?? context.model) : context.model,
-    choices: [{ index: 0, message: messageOf(drafted), logprobs: null, finish_reason: finishOf(answer.stop, calls) }],
+    choices: [
+      { index: 0, message: messageOf(drafted), logprobs: null, finish_reason: finishOf(toldOf(answer.stop, answer.broken), calls) }
+    ],
     ...(answer.usage === undefined ? {} : { usage: writeUsage(answer.usage) })
   }
   const left = own ? restore(body, answer.extras) : answer.extras

@@ -10,7 +10,7 @@ import * as Result from "effect/Result"
 import { type Ask, noMedia } from "../../Ask.ts"
 import type { Api } from "../../Call.ts"
 import type { Extra, Usage } from "../../Conversation.ts"
-import type { BadField, CallerDialect, EmbeddingDialect } from "../../Dialect.ts"
+import type { BadField, CallerDialect, EmbeddingDialect, Loss } from "../../Dialect.ts"
 import type { EmbeddingInput, EmbeddingRequest, Embeddings } from "../../Embedding.ts"
 import type { Failure } from "../../Failure.ts"
 import { refuse } from "../../GatewayError.ts"
@@ -85,6 +85,9 @@ const decodeRequest = (body: unknown): Result.Result<EmbeddingRequest, BadField>
   if (present(user) && typeof user !== "string") return bad("user", "expected a string")
   const extras: Array<Extra> = []
   noteOthers(extras, "", body, requestKeys, true)
+  // What no other tokenizer reads is the whole of what is asked.
+  const tokens = read.inputs.find(({ _tag }) => _tag === "Tokens")
+  if (tokens !== undefined) extras.push({ field: tokens.at, value: undefined, matters: false, needed: true })
   return Result.succeed({
     dialect: "chat.completions",
     model,
@@ -126,7 +129,11 @@ const encodeRequest: EmbeddingDialect["encodeRequest"] = (request, target) => {
     ...(request.format === undefined ? {} : { encoding_format: request.format }),
     ...(request.userId === undefined ? {} : { user: request.userId })
   }
-  if (own) restore(body, request.extras)
+  if (own)
+    restore(
+      body,
+      request.extras.filter(({ needed }) => needed !== true)
+    )
   return { body, losses }
 }
 
@@ -134,7 +141,7 @@ const answerKeys = new Set(["model", "data", "usage"])
 const entryKeys = new Set(["embedding", "index", "object"])
 
 /** Usage in an answer: there is no output. */
-const writeUsage = ({ inputTokens }: Usage): Json => ({ prompt_tokens: inputTokens, total_tokens: inputTokens })
+const writeUsage = ({ inputTokens }: Pick<Usage, "inputTokens">): Json => ({ prompt_tokens: inputTokens, total_tokens: inputTokens })
 
 const isVector = (value: unknown): value is ReadonlyArray<number> | string =>
   typeof value === "string" ? numbersOf(value) !== undefined : Array.isArray(value) && value.every((one) => typeof one === "number")
@@ -184,6 +191,8 @@ const vectorOf = (vector: ReadonlyArray<number> | string, format: EmbeddingReque
   return typeof vector === "string" ? (numbersOf(vector) ?? []) : vector
 }
 
+const untold: Loss = { field: "usage", reason: "the provider did not say how many tokens there were" }
+
 /** Encodes an answer. */
 const encodeAnswer: NonNullable<CallerDialect["embeddings"]>["encodeAnswer"] = (answer, request, context) => {
   const own = answer.dialect === "chat.completions"
@@ -191,10 +200,12 @@ const encodeAnswer: NonNullable<CallerDialect["embeddings"]>["encodeAnswer"] = (
     object: "list",
     data: answer.vectors.map((vector, index) => ({ object: "embedding", index, embedding: vectorOf(vector, request.format) })),
     model: own ? (answer.model ?? context.model) : context.model,
-    ...(answer.usage === undefined ? {} : { usage: writeUsage(answer.usage) })
+    // Clients rely on it (`CreateEmbeddingResponse` in `openai/resources/embeddings.d.ts`).
+    ...(answer.usage === undefined && own ? {} : { usage: writeUsage(answer.usage ?? { inputTokens: 0 }) })
   }
   const left = own ? restore(body, answer.extras) : answer.extras
-  return { body, losses: lossesOf(left, "an answer with embeddings") }
+  const losses = lossesOf(left, "an answer with embeddings")
+  return { body, losses: answer.usage === undefined && !own ? [...losses, untold] : losses }
 }
 
 /** What a target is asked and answers. */

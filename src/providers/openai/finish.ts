@@ -31,8 +31,21 @@ const stopReasons: Readonly<Record<string, StopReason>> = {
   eos_token: "end"
 }
 
+/** Words of hosts for an answer that they have broken off: DeepSeek lacked resources ("Create Chat Completion", `finish_reason`). */
+const interruptions: ReadonlySet<unknown> = new Set(["insufficient_system_resource"])
+
+/** Whether the answer is not whole. */
+export const isInterrupted = (value: unknown): boolean => interruptions.has(value)
+
+/** Whether a provider's reason is a word that no other dialect has. */
+export const isOdd = (value: unknown): boolean => typeof value === "string" && value !== "" && !Object.hasOwn(stopReasons, value)
+
+/** Why an odd word is a loss. */
+export const noSuchReason = "no reason of the caller's dialect means the same"
+
 /** What a provider's reason means; some say `stop` beside the calls that they wait for. */
 export const stopOf = (value: unknown, calls: boolean): StopReason => {
+  if (isInterrupted(value)) return "unknown"
   const found = typeof value === "string" && Object.hasOwn(stopReasons, value) ? stopReasons[value]! : "unknown"
   return calls && (found === "end" || found === "unknown") ? "tool-calls" : found
 }

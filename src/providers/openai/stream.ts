@@ -10,6 +10,7 @@ import type { Citation, Part, StreamEvent, Usage } from "../../Conversation.ts"
 import type { AnswerContext, Loss, StreamEncoder } from "../../Dialect.ts"
 import type { Failure } from "../../Failure.ts"
 import { failed } from "../../GatewayError.ts"
+import { toldOf } from "../broken.ts"
 import { restore } from "../extras.ts"
 import { type Json, print } from "../json.ts"
 import { answerId, callId, callSeal, sealedBlock, thinkingBlock } from "./answer.ts"
@@ -270,7 +271,7 @@ export const streamEncoder = (context: AnswerContext): StreamEncoder<Encoding> =
       case "Stop": {
         if (state.finished) return [state, ""]
         const next = closed(state)
-        return [{ ...next, finished: true }, finish(next, finishOf(event.reason, next.calls))]
+        return [{ ...next, finished: true }, finish(next, finishOf(toldOf(event.reason, event.broken), next.calls))]
       }
       case "End": {
         const next = closed(state)

@@ -9,6 +9,7 @@
 import * as Result from "effect/Result"
 import type { Answer, Extra, Part, StopReason } from "../../Conversation.ts"
 import type { Failure } from "../../Failure.ts"
+import { toldOf } from "../broken.ts"
 import { malformed } from "../failures.ts"
 import { noteOthers, present, under } from "../extras.ts"
 import { field, isObject, type Json, objectAt, textAt } from "../json.ts"
@@ -68,6 +69,10 @@ export const stopOf = (body: Json, { calls, refused }: Held, status: string | un
   }
 }
 
+/** Whether a response says that it is not whole, and why in a word that is not known. */
+export const isBroken = (stop: StopReason, body: Json, status: string | undefined = textAt(body, "status")): boolean =>
+  stop === "unknown" && status === "incomplete"
+
 const known = new Set(["id", "object", "model", "status", "output", "usage", "incomplete_details", "error"])
 
 /**
@@ -125,7 +130,8 @@ export const decodeAnswer = (body: unknown): Result.Result<Answer, Failure> => {
   }
   const held = { calls: parts.some(({ _tag }) => _tag === "ToolCall"), refused: parts.some(({ _tag }) => _tag === "Refusal") }
   const stop = stopOf(body, held)
-  noteResponse(extras, body, stop, held.refused)
+  const broken = isBroken(stop, body)
+  noteResponse(extras, body, toldOf(stop, broken), held.refused)
   const id = textAt(body, "id")
   const model = textAt(body, "model")
   const usage = readUsage(body["usage"])
@@ -135,6 +141,7 @@ export const decodeAnswer = (body: unknown): Result.Result<Answer, Failure> => {
     ...(model === undefined ? {} : { model }),
     parts,
     stop,
+    ...(broken ? { broken } : {}),
     ...(usage === undefined ? {} : { usage }),
     extras
   })

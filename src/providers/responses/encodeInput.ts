@@ -8,7 +8,8 @@
  *   that another provider sealed) leaves a gap until then.
  */
 import type { Instruction, Message, Part, Seal, Source } from "../../Conversation.ts"
-import { joined } from "../turns.ts"
+import { citationsAt, nameAt } from "../paths.ts"
+import { answeredInstead, answering, goesOn, joined } from "../turns.ts"
 import { type Body, lose, type Writing } from "./encode.ts"
 import { fileName, urlOf } from "./media.ts"
 
@@ -47,6 +48,8 @@ const fileOf = (writing: Writing, source: Source, given: string | undefined, at:
     const kind = unread(mediaType)
     if (kind !== undefined) return lose(writing, at, `Responses reads no ${kind}`)
   }
+  if (source._tag === "Url" && given !== undefined && !writing.own)
+    lose(writing, nameAt(writing.conversation.dialect, at), "a file at an address is sent without a name")
   if (source._tag === "Url") return { type: "input_file", file_url: source.url, ...(writing.own ? filename : {}) }
   return { type: "input_file", file_data: urlOf(source), filename: given ?? fileName(source.mediaType) }
 }
@@ -61,7 +64,8 @@ const partOf = (writing: Writing, part: Part, role: Role): Body | undefined => {
       const annotations = part.citations?.map(({ value }) => value)
       if (annotations === undefined) return textPart(part.text, role)
       if (own) return { type: "output_text", text: part.text, annotations }
-      if (annotations.length > 0) lose(writing, `${at}.citations`, "sources of an earlier answer are not read again")
+      if (annotations.length > 0)
+        lose(writing, citationsAt(writing.conversation.dialect, at), "sources of an earlier answer are not read again")
       return textPart(part.text, role)
     }
     case "Refusal":
@@ -283,13 +287,16 @@ const instructionItems = (writing: Writing, system: ReadonlyArray<Instruction>):
 const spoken = (writing: Writing): ReadonlyArray<Item> => {
   const { conversation, own } = writing
   const ids = new CallIds()
-  const items = (own ? conversation.messages : joined(conversation.messages)).flatMap((message): ReadonlyArray<Item> => {
+  const said = own ? conversation.messages : joined(answering(conversation.messages, (at, reason) => lose(writing, at, reason)))
+  const items = said.flatMap((message): ReadonlyArray<Item> => {
     const before = writing.losses.length
     const { items } = new MessageItems(writing, message, ids)
     if (items.length > 0) return items
     if (writing.losses.length === before) lose(writing, message.at, "a message without content is left out")
     return own ? [{ at: message.at, body: undefined }] : []
   })
+  const last = conversation.messages.at(-1)
+  if (!own && last?.role === "assistant" && goesOn(conversation.dialect)) lose(writing, last.at, answeredInstead)
   return own ? items : withSuccessor(writing, items)
 }
 

@@ -17,6 +17,7 @@
  *
  * Source: https://platform.openai.com/docs/api-reference/responses-streaming.
  */
+import { toldOf } from "../broken.ts"
 import { nobodys } from "../seal.ts"
 import type { Citation, Extra, Seal, StopReason, StreamEvent } from "../../Conversation.ts"
 import type { AnswerContext, StreamEncoder } from "../../Dialect.ts"
@@ -48,11 +49,12 @@ import {
   echoOf,
   imageItem,
   messageItem,
+  noNames,
   printable,
   reasoningItem,
   responseOf,
   restoreSafely,
-  unused,
+  taken,
   what
 } from "./write.ts"
 
@@ -88,10 +90,19 @@ export const streamEncoder = (context: AnswerContext): StreamEncoder<Encoding> =
     return false
   }
 
+  /** `id`, or the first like it that is not in use. */
+  const unused = (pen: Pen, key: "id" | "call_id", id: string): string => {
+    if (!isUsed(pen, key, id)) return id
+    const names = noNames()
+    for (const call of pen.calls) names.used.add(key === "id" ? call.id : call.callId)
+    for (let done = pen.done; done !== undefined; done = done.before) names.used.add(String(done.item[key]))
+    return taken(names, id)
+  }
+
   const newId = (pen: Pen, prefix: string, known?: string): string => {
     const id = pen.given ?? known ?? `${prefix}_${context.id}_${pen.items}`
     pen.given = undefined
-    return unused(id, (one) => isUsed(pen, "id", one))
+    return unused(pen, "id", id)
   }
 
   const finished = (pen: Pen, output: number, item: Body): void => {
@@ -196,7 +207,7 @@ export const streamEncoder = (context: AnswerContext): StreamEncoder<Encoding> =
     if (event.seal === undefined) closeItem(pen)
     else sealed(pen, event.seal)
     pen.given = given
-    const callId = unused(event.id === "" ? `call_${context.id}_${event.index}` : event.id, (id) => isUsed(pen, "call_id", id))
+    const callId = unused(pen, "call_id", event.id === "" ? `call_${context.id}_${event.index}` : event.id)
     const id = newId(pen, "fc")
     const output = added(pen, callItem(id, callId, event.name, "", "in_progress"))
     const at = placeOf({ id, output })
@@ -309,7 +320,7 @@ export const streamEncoder = (context: AnswerContext): StreamEncoder<Encoding> =
       case "Whole":
         return whole(pen, event)
       case "Stop":
-        pen.stop ??= event.reason
+        pen.stop ??= toldOf(event.reason, event.broken)
         return
       case "End":
         return end(pen)

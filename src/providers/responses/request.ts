@@ -117,7 +117,11 @@ const summaryOf = ({ show }: Thinking): Body => {
 const wantedEffort = (writing: Writing, thinking: Thinking, known: ReadonlyArray<Effort> | undefined): Effort | undefined => {
   const field = named(writing, "thinking")
   // From GPT-5.1 on a model that is not told to reason may not do so at all.
-  if (thinking._tag === "Auto") return nearest("medium", known ?? ["medium"])
+  if (thinking._tag === "Auto") {
+    const effort = nearest("medium", known ?? ["medium"])
+    lose(writing, field, `how long to think is told by an effort: the model is asked for \`${effort}\``)
+    return effort
+  }
   const wanted = thinking._tag === "Effort" ? thinking.effort : effortOf(thinking.tokens, writing.conversation.maxOutputTokens)
   const found = known === undefined ? wanted : nearest(wanted, known)
   if (found !== wanted) lose(writing, field, `this model has no effort \`${wanted}\`, so it is asked for \`${found}\``)

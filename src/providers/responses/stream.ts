@@ -12,9 +12,10 @@
  */
 import type { Citation, Extra, Foreign, StreamEvent } from "../../Conversation.ts"
 import type { SseEvent, StreamDecoder } from "../../Dialect.ts"
+import { toldOf } from "../broken.ts"
 import { failure, is, malformed } from "../failures.ts"
 import { field, isObject, type Json, listAt, objectAt, parse, textAt } from "../json.ts"
-import { noteResponse, stopOf } from "./answer.ts"
+import { isBroken, noteResponse, stopOf } from "./answer.ts"
 import { readCitation } from "./citations.ts"
 import { failureIn, failureOfError } from "./failure.ts"
 import { type Kind, type Piece, readItem } from "./items.ts"
@@ -266,10 +267,12 @@ const ended = (state: Decoding, response: Json, status: string): Step => {
     if (next.phase === "over") return [next, events]
   }
   for (const { call } of next.open) if (call !== undefined) events.push({ _tag: "ToolCallEnd", index: call })
-  const stop = stopOf(response, { calls: next.calls > 0, refused: next.refused }, textAt(response, "status") ?? status)
+  const said = textAt(response, "status") ?? status
+  const stop = stopOf(response, { calls: next.calls > 0, refused: next.refused }, said)
+  const broken = isBroken(stop, response, said)
   const extras: Array<Extra> = []
-  noteResponse(extras, { status, ...response }, stop, next.refused)
-  events.push(...extras.map(extraEvent), { _tag: "Stop", reason: stop })
+  noteResponse(extras, { status, ...response }, toldOf(stop, broken), next.refused)
+  events.push(...extras.map(extraEvent), { _tag: "Stop", reason: stop, ...(broken ? { broken } : {}) })
   const usage = readUsage(field(response, "usage"))
   if (usage !== undefined) events.push({ _tag: "Usage", usage })
   events.push({ _tag: "End" })

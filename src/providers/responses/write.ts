@@ -8,6 +8,7 @@
  */
 import type { Answer, Extra, Image, Part, Seal, StopReason, Usage } from "../../Conversation.ts"
 import type { AnswerContext, Loss, Written } from "../../Dialect.ts"
+import { toldOf } from "../broken.ts"
 import { lossesOf, restore } from "../extras.ts"
 import { isObject, type Json } from "../json.ts"
 import { nobodys, sealText } from "../seal.ts"
@@ -71,10 +72,22 @@ export const imageItem = (id: string, { source }: Image): Body | undefined =>
         result: source.data
       }
 
-/** `id`, or something like it that is not in use: readers tell items and calls apart by it. */
-export const unused = (id: string, used: (id: string) => boolean): string => {
+/** Names that readers tell items and calls apart by, and for each that was wanted again, where to look for the next like it. */
+export interface Names {
+  readonly used: Set<string>
+  readonly next: Map<string, number>
+}
+export const noNames = (): Names => ({ used: new Set(), next: new Map() })
+
+/** Takes `id`, or where that is taken, the first of `id_1`, `id_2`, … that is free. What is taken stays taken, so none is looked at twice. */
+export const taken = ({ next, used }: Names, id: string): string => {
   let found = id
-  for (let more = 1; used(found); more++) found = `${id}_${more}`
+  if (used.has(id)) {
+    let more = next.get(id) ?? 1
+    while (used.has((found = `${id}_${more}`))) more++
+    next.set(id, more + 1)
+  }
+  used.add(found)
   return found
 }
 
@@ -163,19 +176,16 @@ interface Drafted {
   readonly own: boolean
   readonly context: AnswerContext
   readonly output: Array<Body>
-  readonly ids: Set<string>
-  readonly callIds: Set<string>
+  readonly ids: Names
+  readonly callIds: Names
   readonly losses: Array<Loss>
   /** The item that the next part may join. */
   joined: { readonly type: "message" | "reasoning"; readonly item: string | undefined; readonly into: Body } | undefined
   calls: number
 }
 
-const newId = (drafted: Drafted, prefix: string, given: string | undefined): string => {
-  const id = unused(given ?? `${prefix}_${drafted.context.id}_${drafted.output.length}`, (one) => drafted.ids.has(one))
-  drafted.ids.add(id)
-  return id
-}
+const newId = (drafted: Drafted, prefix: string, given: string | undefined): string =>
+  taken(drafted.ids, given ?? `${prefix}_${drafted.context.id}_${drafted.output.length}`)
 
 const push = (drafted: Drafted, item: Body): void => {
   drafted.joined = undefined
@@ -234,8 +244,7 @@ const place = (drafted: Drafted, part: Part, index: number): void => {
       return sealed(drafted, part.seal, part.item)
     case "ToolCall": {
       if (part.seal !== undefined) sealed(drafted, part.seal, undefined)
-      const callId = unused(part.id === "" ? `call_${context.id}_${drafted.calls}` : part.id, (id) => drafted.callIds.has(id))
-      drafted.callIds.add(callId)
+      const callId = taken(drafted.callIds, part.id === "" ? `call_${context.id}_${drafted.calls}` : part.id)
       drafted.calls++
       const id = own && part.item === undefined ? undefined : newId(drafted, "fc", part.item)
       return push(drafted, callItem(id, callId, part.name, part.arguments === "" && !own ? "{}" : part.arguments))
@@ -264,8 +273,8 @@ export const encodeAnswer = (answer: Answer, context: AnswerContext): Written =>
     own,
     context,
     output: [],
-    ids: new Set(),
-    callIds: new Set(),
+    ids: noNames(),
+    callIds: noNames(),
     losses: [],
     joined: undefined,
     calls: 0
@@ -273,9 +282,10 @@ export const encodeAnswer = (answer: Answer, context: AnswerContext): Written =>
   answer.parts.forEach((part, index) => place(drafted, part, index))
   const refused = answer.parts.some(isRefusal)
   const last = drafted.output.at(-1)
-  if (last?.["type"] === "message" && !own) last["status"] = statusOf(answer.stop, refused).status
+  const stop = toldOf(answer.stop, answer.broken)
+  if (last?.["type"] === "message" && !own) last["status"] = statusOf(stop, refused).status
   const id = (own ? answer.id : undefined) ?? `resp_${context.id}`
-  const made: Made = { context, id, own, output: drafted.output, stop: answer.stop, refused, usage: answer.usage }
+  const made: Made = { context, id, own, output: drafted.output, stop, refused, usage: answer.usage }
   const body = responseOf(made, own ? {} : echoOf(context))
   const unsaid: ReadonlyArray<Extra> = own ? restoreSafely(body, answer.extras) : answer.extras
   return { body, losses: [...drafted.losses, ...lossesOf(unsaid, what)] }

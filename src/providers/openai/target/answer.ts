@@ -6,12 +6,13 @@
 import * as Result from "effect/Result"
 import type { Answer, Extra, Part, Text } from "../../../Conversation.ts"
 import type { Failure } from "../../../Failure.ts"
+import { emptyAnswer, isThought } from "../../broken.ts"
 import { noteOthers, present } from "../../extras.ts"
 import { malformed } from "../../failures.ts"
 import { field, isObject, type Json, listAt, print, textAt } from "../../json.ts"
 import { citationOf } from "../citations.ts"
 import { failureIn } from "../failure.ts"
-import { finishOf, stopOf } from "../finish.ts"
+import { finishOf, isInterrupted, isOdd, noSuchReason, stopOf } from "../finish.ts"
 import { sourceOf, urlOf } from "../media.ts"
 import { asWritten } from "../reading.ts"
 import { googleContent, googleSignature, hostSeal, sealingKeys } from "../seals.ts"
@@ -55,6 +56,9 @@ export const argumentsOf = (called: unknown): string => {
   const value = field(called, "arguments")
   return typeof value === "string" ? value : present(value) ? print(value) : ""
 }
+
+/** The id of a call: one that another call of the answer has already is no id, and results go to calls by theirs. */
+export const ownId = (id: string, position: number, taken: boolean): string => (taken && id !== "" ? `${id}_${position}` : id)
 
 interface Reading {
   readonly parts: Array<Part>
@@ -112,6 +116,7 @@ const readContent = (reading: Reading, message: Json): void => {
 const readCalls = ({ extras, parts }: Reading, message: Json): void => {
   const calls = listAt(message, "tool_calls")
   if (present(message["tool_calls"]) && calls.length === 0) asWritten(extras, `${at}.tool_calls`, message["tool_calls"])
+  const ids = new Set<string>()
   calls.forEach((call, index) => {
     const where = `${at}.tool_calls[${index}]`
     const called = field(call, "function")
@@ -121,16 +126,19 @@ const readCalls = ({ extras, parts }: Reading, message: Json): void => {
       return
     }
     const signature = googleSignature(call)
+    const given = textAt(call, "id") ?? ""
+    const id = ownId(given, index, ids.has(given))
+    ids.add(id)
     parts.push({
       _tag: "ToolCall",
-      id: textAt(call, "id") ?? "",
+      id,
       name,
       arguments: argumentsOf(called),
       ...(signature === undefined ? {} : { seal: { dialect: "chat.completions", data: print(googleContent(signature)) } })
     })
     noteOthers(extras, where, call, callKeys, false)
     noteOthers(extras, `${where}.function`, called, functionKeys, false)
-    if (textAt(call, "id") === "" || textAt(call, "id") === undefined) asWritten(extras, `${where}.id`, call["id"] ?? undefined)
+    if (given === "" || given !== id) asWritten(extras, `${where}.id`, call["id"] ?? undefined)
     if (call["type"] !== "function") asWritten(extras, `${where}.type`, call["type"] ?? undefined)
     if (typeof called["arguments"] !== "string") asWritten(extras, `${where}.function.arguments`, called["arguments"] ?? undefined)
   })
@@ -193,7 +201,10 @@ export const decodeAnswer = (body: unknown): Result.Result<Answer, Failure> => {
   if (index !== 0) asWritten(extras, "choices[0].index", index ?? undefined)
   const calls = parts.some(({ _tag }) => _tag === "ToolCall")
   const stop = stopOf(finish, calls)
-  if (finish !== finishOf(stop, calls)) asWritten(extras, "choices[0].finish_reason", finish ?? undefined)
+  const broken = isInterrupted(finish)
+  if (broken && parts.every(isThought)) return Result.fail(emptyAnswer(finish, "overloaded"))
+  if (isOdd(finish)) extras.push({ field: "choices[0].finish_reason", value: finish, matters: true, reason: noSuchReason })
+  else if (finish !== finishOf(stop, calls)) asWritten(extras, "choices[0].finish_reason", finish ?? undefined)
   choices
     .slice(1)
     .forEach((other, position) =>
@@ -206,6 +217,7 @@ export const decodeAnswer = (body: unknown): Result.Result<Answer, Failure> => {
     dialect: "chat.completions",
     parts,
     stop,
+    ...(broken ? { broken } : {}),
     extras,
     ...(id === undefined ? {} : { id }),
     ...(model === undefined ? {} : { model }),

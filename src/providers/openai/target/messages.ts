@@ -2,15 +2,17 @@
  * The messages of a Chat Completions request, encoded.
  *
  * A caller of the same dialect gets each message as it was: one for one, each part in the field or the list that it stood in. For all others what an assistant said at a
- * stretch is one message, results of tools are messages of their own right behind their calls, and:
+ * stretch is one message, results of tools are messages of their own right behind their calls whatever else the caller has said between, and:
  *
- * - A tool's message holds text alone, so an image in a result goes into a user message behind all results of its turn, and that is reported.
+ * - A tool's message holds text alone, so an image in a result goes into a user message behind the results of all calls of a turn, and that is reported.
  * - A plain text that is given as a document is sent as text: every host reads that.
  * - Earlier thinking is sent to the host that signed it, and to nobody else.
  */
 import type { Instruction, Message, Part, Seal, Text } from "../../../Conversation.ts"
+import { addAll } from "../../extras.ts"
 import { isObject, type Json } from "../../json.ts"
-import { joined } from "../../turns.ts"
+import { citationsAt } from "../../paths.ts"
+import { answeredInstead, goesOn, joined } from "../../turns.ts"
 import { urlOf } from "../media.ts"
 import { cacheControl } from "../reading.ts"
 import { googleContent, sealedFields } from "../seals.ts"
@@ -67,6 +69,7 @@ const partOf = (writing: Writing, part: Part): Body | undefined => {
       return own ? { ...image, ...cacheControl(part.cache) } : image
     }
     case "File": {
+      if (!own && part.cite === true) lose(writing, `${at}.citations`, "Chat Completions does not cite what is sent with a message")
       const file = fileOf(writing, part)
       return file === undefined || !own ? file : { ...file, ...cacheControl(part.cache) }
     }
@@ -256,29 +259,45 @@ const sealOfCall = (writing: Writing, { at, seal }: Extract<Part, { readonly _ta
   return {}
 }
 
+/** Whether a host has sealed a tool call with this, rather than a message: of a call's own fields only `extra_content` is one. */
+const isOfCall = (seal: Seal): boolean => {
+  const keys = Object.keys(sealedFields(seal))
+  return keys.length === 1 && keys[0] === "extra_content"
+}
+
 const foreignMessage = (writing: Writing, ids: Ids, message: Message): ReadonlyArray<Body> => {
   const results: Array<Body> = []
   const moved: Array<Part> = []
   const calls: Array<Body> = []
   const rest: Array<Part> = []
   const thoughts: Body = {}
-  for (const part of message.parts) {
+  /** The seal of the next call, from a caller whose dialect has no place for it but before the call. */
+  let ahead: Seal | undefined
+  for (const [index, part] of message.parts.entries()) {
+    const next = message.parts[index + 1]
     if (part._tag === "ToolResult") results.push(resultOf(writing, ids, part, moved))
-    else if (part._tag === "ToolCall")
-      calls.push({ ...callOf({ ...part, id: ids.ofCall(part.id, part.name) }), ...sealOfCall(writing, part) })
-    else if (part._tag === "Reasoning" || part._tag === "SealedReasoning") {
+    else if (part._tag === "ToolCall") {
+      const signed = ahead === undefined ? part : { ...part, seal: ahead }
+      ahead = undefined
+      calls.push({ ...callOf({ ...part, id: ids.ofCall(part.id, part.name) }), ...sealOfCall(writing, signed) })
+    } else if (part._tag === "SealedReasoning" && next?._tag === "ToolCall" && next.seal === undefined && isOfCall(part.seal)) {
+      ahead = part.seal
+    } else if (part._tag === "Reasoning" || part._tag === "SealedReasoning") {
       if (part.seal?.dialect === "chat.completions") giveBack(thoughts, part.seal)
       else lose(writing, part.at ?? message.at, "earlier reasoning is not read by this provider")
     } else {
       rest.push(part)
-      if (part._tag === "Text" && part.seal !== undefined)
-        lose(writing, part.at ?? message.at, "only the provider that sealed this text can read its signature")
+      if (part._tag !== "Text") continue
+      const at = part.at ?? message.at
+      if (part.seal !== undefined) lose(writing, at, "only the provider that sealed this text can read its signature")
+      if (part.citations !== undefined && part.citations.length > 0)
+        lose(writing, citationsAt(writing.conversation.dialect, at), "sources of an earlier answer are not read again")
     }
   }
   const said = [...moved, ...rest]
   if (message.role === "tool" || (results.length > 0 && said.length === 0)) {
-    const pictures = contentOf(writing, moved)
-    return pictures === null ? results : [...results, { role: "user", content: pictures }]
+    const beside = contentOf(writing, said)
+    return beside === null ? results : [...results, { role: "user", content: beside }]
   }
   const content = contentOf(writing, said)
   if (content === null && calls.length === 0 && message.parts.length > 0) return results
@@ -295,13 +314,45 @@ const foreignMessage = (writing: Writing, ids: Ids, message: Message): ReadonlyA
   ]
 }
 
+/**
+ * The messages with the results of an assistant's calls right behind them, and what stood between behind the last: the API refuses it there ("An assistant message with 'tool_calls' must be followed by
+ * tool messages responding to each 'tool_call_id'").
+ */
+const ordered = (messages: ReadonlyArray<Body>): ReadonlyArray<Body> => {
+  const all: Array<Body> = []
+  const open = new Set<unknown>()
+  let waiting: Array<Body> = []
+  const release = (): void => {
+    addAll(all, waiting)
+    waiting = []
+  }
+  for (const message of messages) {
+    const { role, tool_call_id: id, tool_calls: calls } = message
+    if (role === "tool") {
+      all.push(message)
+      open.delete(id)
+      if (open.size === 0) release()
+    } else if (role === "assistant") {
+      release()
+      all.push(message)
+      open.clear()
+      if (Array.isArray(calls)) for (const call of calls as ReadonlyArray<Body>) open.add(call["id"])
+    } else if (open.size === 0) all.push(message)
+    else waiting.push(message)
+  }
+  release()
+  return all
+}
+
 /** Encodes the instructions and the messages. */
 export const messagesOf = (writing: Writing): ReadonlyArray<Body> => {
   const { messages, system } = writing.conversation
   if (writing.own) return [...ownInstructions(writing), ...messages.map((message) => ownMessage(writing, message))]
+  const last = messages.at(-1)
+  if (last?.role === "assistant" && goesOn(writing.conversation.dialect)) lose(writing, last.at, answeredInstead)
   const ids = newIds(writing.target.habits?.callIdLength)
   return [
     ...system.map((instruction): Body => ({ role: isOlder(writing) ? "system" : instruction.role, content: instruction.text })),
-    ...joined(messages).flatMap((message) => foreignMessage(writing, ids, message))
+    ...ordered(joined(messages).flatMap((message) => foreignMessage(writing, ids, message)))
   ]
 }

@@ -57,13 +57,12 @@ const put = (body: Body, name: string, value: unknown): void => {
 
 /** What both kinds of callers say in the same way. */
 const writeCommon = (body: Body, { conversation }: Writing): void => {
-  const { answers, sampling } = conversation
+  const { sampling } = conversation
   put(body, "temperature", sampling.temperature)
   put(body, "top_p", sampling.topP)
   put(body, "seed", sampling.seed)
   put(body, "frequency_penalty", sampling.frequencyPenalty)
   put(body, "presence_penalty", sampling.presencePenalty)
-  if (answers > 1) body["n"] = answers
   if (conversation.stream) body["stream"] = true
 }
 
@@ -82,7 +81,7 @@ const writeOwn = (body: Body, writing: Writing): void => {
   put(body, "stop", sampling.stop)
   put(body, named.maxOutputTokens ?? target.habits?.maxTokensField ?? "max_completion_tokens", conversation.maxOutputTokens)
   put(body, "response_format", format && formatOf(format))
-  if (named.answers !== undefined) body["n"] = conversation.answers
+  if (named.answers !== undefined || conversation.answers > 1) body["n"] = conversation.answers
   const elsewhere = named.thinking === "reasoning" && extras.some(({ field }) => field === "reasoning")
   if (thinking?._tag === "Effort" && !elsewhere) body["reasoning_effort"] = thinking.effort
   put(body, named.userId ?? "user", conversation.userId)
@@ -120,6 +119,8 @@ const writeForeign = (body: Body, writing: Writing): void => {
   if (user !== undefined) body[user[0]] = user[1]
   put(body, "metadata", conversation.metadata && metadataOf(writing, conversation.metadata))
   if (conversation.stream && target.habits?.reportsStreamUsage !== false) body["stream_options"] = { include_usage: true }
+  // An answer is translated with its first choice alone, and the others would be paid for.
+  if (conversation.answers > 1) lose(writing, named(writing, "answers"), "one answer is given")
 }
 
 /** Encodes a conversation as the body of a Chat Completions request. */

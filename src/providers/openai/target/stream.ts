@@ -8,17 +8,18 @@
  */
 import type { Extra, StopReason, StreamEvent } from "../../../Conversation.ts"
 import type { SseEvent, StreamDecoder } from "../../../Dialect.ts"
+import { emptyAnswer } from "../../broken.ts"
 import { noteOthers, present } from "../../extras.ts"
 import { malformed } from "../../failures.ts"
 import { field, isObject, type Json, listAt, parse, print, textAt } from "../../json.ts"
 import { citationOf } from "../citations.ts"
 import { failureIn } from "../failure.ts"
-import { stopOf } from "../finish.ts"
+import { isInterrupted, isOdd, noSuchReason, stopOf } from "../finish.ts"
 import { sourceOf } from "../media.ts"
 import { asWritten } from "../reading.ts"
 import { gathered, googleContent, googleSignature, hostSeal, sealingKeys } from "../seals.ts"
 import { usageExtras, usageOf } from "../usage.ts"
-import { argumentsOf, imageUrl, saysLogprobs, thinkingOf } from "./answer.ts"
+import { argumentsOf, imageUrl, ownId, saysLogprobs, thinkingOf } from "./answer.ts"
 
 /** A tool call that has begun, by the provider's index. */
 interface Begun {
@@ -41,6 +42,8 @@ interface Decoding {
   readonly sealing: Json
   /** Thinking is under way, which a seal can close. */
   readonly thinking: boolean
+  /** Something has come that is no thinking. */
+  readonly spoken: boolean
 }
 
 const initial: Decoding = {
@@ -52,7 +55,8 @@ const initial: Decoding = {
   finish: undefined,
   told: new Set(),
   sealing: {},
-  thinking: false
+  thinking: false,
+  spoken: false
 }
 
 export const chunkObject = "chat.completion.chunk"
@@ -89,6 +93,7 @@ const tellSeal = (reading: Reading): void => {
 /** The answer goes on with something that is no thinking. */
 const speak = (reading: Reading, event: StreamEvent): void => {
   if (reading.state.thinking) tellSeal(reading)
+  if (!reading.state.spoken) reading.state = { ...reading.state, spoken: true }
   reading.events.push(event)
 }
 
@@ -151,11 +156,14 @@ const readContent = (reading: Reading, delta: Json): void => {
   }
 }
 
+const isTaken = (calls: Decoding["calls"], id: string): boolean => id !== "" && calls.some((call) => call.id === id)
+
 const begin = (reading: Reading, begun: Begun, name: string, call: unknown): number => {
   const { calls } = reading.state
   const signature = googleSignature(call)
   const seal = signature === undefined ? {} : ({ seal: { dialect: "chat.completions", data: print(googleContent(signature)) } } as const)
-  speak(reading, { _tag: "ToolCallStart", index: calls.length, id: begun.id, name, ...seal })
+  const id = ownId(begun.id, calls.length, isTaken(calls, begun.id))
+  speak(reading, { _tag: "ToolCallStart", index: calls.length, id, name, ...seal })
   reading.state = { ...reading.state, calls: [...calls, begun] }
   return calls.length
 }
@@ -188,6 +196,8 @@ const readCall = (reading: Reading, call: unknown, where: string): void => {
     reading.extras.push({ field: where, value: call, matters: true, reason: "a call of this kind has no place in another dialect" })
     return
   }
+  // A caller of this dialect gets the host's own id back.
+  if (known < 0 && isTaken(calls, id)) asWritten(reading.extras, `${where}.id`, id)
   const position = known < 0 ? begin(reading, { index, id }, name, call) : known
   const text = argumentsOf(called)
   if (known >= 0 && text === "") asWritten(reading.extras, where, call)
@@ -229,7 +239,8 @@ const readChoice = (reading: Reading, choice: Json): void => {
     noteOthers(extras, at, delta, deltaKeys, false)
   } else if (present(delta)) asWritten(extras, at, delta)
   if (!present(finish)) return
-  asWritten(extras, "choices[0].finish_reason", finish)
+  if (isOdd(finish)) extras.push({ field: "choices[0].finish_reason", value: finish, matters: true, reason: noSuchReason })
+  else asWritten(extras, "choices[0].finish_reason", finish)
   if (finish !== "") reading.state = { ...reading.state, finish }
 }
 
@@ -269,12 +280,14 @@ const tellOf = (reading: Reading, { field, matters, reason, value }: Extra): Str
 }
 
 const close = (state: Decoding): readonly [Decoding, ReadonlyArray<StreamEvent>] => {
+  const broken = isInterrupted(state.finish)
+  if (broken && !state.spoken) return [{ ...state, over: true }, [{ _tag: "Failed", failure: emptyAnswer(state.finish, "overloaded") }]]
   const reading: Reading = { events: [], extras: [], state }
   tellSeal(reading)
   const reason: StopReason = stopOf(state.finish, state.calls.length > 0)
   reading.events.push(
     ...state.calls.map((_call, index): StreamEvent => ({ _tag: "ToolCallEnd", index })),
-    { _tag: "Stop", reason },
+    { _tag: "Stop", reason, ...(broken ? { broken } : {}) },
     { _tag: "End" }
   )
   return [{ ...reading.state, over: true }, reading.events]
