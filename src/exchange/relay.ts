@@ -150,6 +150,8 @@ const wholeRelay = (transfer: Transfer, headers: UpstreamHeaders): Relay => {
       transfer.done(text)
       return
     }
+    // What an answer that is none has cost is told all the same.
+    transfer.usage = dialect.usageOf(json)
     const translated = translations[call.incoming.api.operation](transfer, parseExact(text) ?? json)
     if (Result.isFailure(translated)) {
       transfer.fail(translated.failure)

@@ -349,6 +349,8 @@ describe("an answer that its provider has broken off, in a word of its own", () 
       assert.strictEqual(answer.status, 502, answer.body.toString())
       assert.strictEqual((answer.json as Any).error.code, "upstream_malformed")
       assert.include((answer.json as Any).error.message, words[0]!)
+      // What it has cost is known all the same.
+      assert.deepInclude((await gateway.line(0)).attempts![0], { outcome: "malformed", input_tokens: 3, output_tokens: 1 })
     }
   })
 
