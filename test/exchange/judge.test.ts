@@ -48,7 +48,7 @@ const factsExpected = (feature: string, dialect: DialectName): AnswerFacts => {
 }
 
 const transferOf = (dialect: Dialect): Transfer =>
-  ({ dialect, clean: (text: string) => text.replaceAll("sk-secret", "***") }) as unknown as Transfer
+  ({ dialect, clean: (text: string) => text.replaceAll(/sk-secret|hunter two/g, "***") }) as unknown as Transfer
 
 /** What is heard of a stream: its facts, or why it cannot be read. */
 const overheard = (dialect: Dialect, streamed: string) => {
@@ -98,6 +98,18 @@ describe("what is read of a stream", () => {
       assert.notInclude(failure!.message, "sk-secret")
     })
   }
+
+  const errors: Readonly<Record<DialectName, string>> = {
+    "chat.completions": 'data: {"error":{"message":"hunter two is no key"}}',
+    responses: 'event: error\ndata: {"type":"error","message":"hunter two is no key"}',
+    messages: 'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"hunter two is no key"}}',
+    generateContent: 'data: {"error":{"code":500,"status":"INTERNAL","message":"hunter two is no key"}}'
+  }
+  for (const dialect of dialects)
+    it(`an error says no key of whatever form, in ${dialect}`, () => {
+      const { facts, failure } = overheard(spoken[dialect], `${errors[dialect]}\n\n`)
+      assert.deepStrictEqual([facts, failure?.message], [undefined, "*** is no key"])
+    })
 
   it("what comes after the end changes nothing", () => {
     const { streamed } = spokenIn("chat.completions")

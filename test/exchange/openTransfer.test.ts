@@ -62,7 +62,8 @@ const gateway = Effect.fnUntraced(function* (policy: PolicyEncoded) {
 
 describe("the beginning of an attempt", () => {
   const image = [{ type: "image_url", image_url: { url: "https://images.example/a.png" } }]
-  const targets = { a: { provider: "g", model: "gemini-2.5-flash" } }
+  // Takes no addresses of images.
+  const targets = { a: { provider: "g", model: "gemini-1.5-pro" } }
   const vertex: PolicyEncoded["providers"] = { g: { dialect: "vertex", project: "acme", region: "us-central1" } }
   const gemini: PolicyEncoded["providers"] = { g: { dialect: "gemini", key: { env: "K" } } }
   for (const [what, policy, content] of [
@@ -83,6 +84,23 @@ describe("the beginning of an attempt", () => {
         )
       })
     )
+
+  it.effect("is not spent on more images than a request may name", () =>
+    Effect.gen(function* () {
+      const { call, records, sinks } = yield* gateway(policyOf({ providers: gemini, targets, fetch: { hosts: ["images.example"] } }))
+      const other = (_: unknown, i: number) => ({ type: "image_url", image_url: { url: `https://images.example/${i}.png` } })
+      yield* call(Array.from({ length: 21 }, other))
+      yield* TestClock.adjust("1 millis")
+      assert.deepInclude(records[0]!.call!.attempts[0]!.failure, {
+        class: "bad-request",
+        message: "at most 20 images are fetched for a request, and this one names 21"
+      })
+      yield* call(Array.from({ length: 20 }, other))
+      // Four at a time.
+      yield* TestClock.adjust("1900 millis")
+      assert.deepStrictEqual([records.length, sinks.length], [1, 0])
+    })
+  )
 })
 
 describe("a fault of our own", () => {

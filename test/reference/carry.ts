@@ -379,7 +379,9 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
       try {
         let coming = attemptUnder(play, startedAt, commitBy, lane.unsuitable.length > 0)
         if (coming.committedAt !== undefined) yield { at: coming.committedAt }
-        if (coming.committedAt !== undefined && isPoor()) coming = { ...coming, failure: "escalated", committed: false }
+        const poor = coming.committedAt !== undefined && isPoor()
+        // What was held back has ended in this moment.
+        if (poor) coming = { ...coming, failure: "escalated", committed: false }
         else if (coming.committedAt !== undefined) {
           if (!claim(lane)) throw new Error("one that has lost is stopped")
           // A probe has found out what it was made for.
@@ -388,7 +390,7 @@ export const carryOut = (policy: Policy, request: FactValues, world: World): Car
           begunAtAnswer = begun
           if (lane.isCopied) beginCopies()
         }
-        yield { at: coming.endedAt }
+        if (!poor) yield { at: coming.endedAt }
         ended = coming
       } finally {
         const now = timeline.now
