@@ -18,7 +18,7 @@ import { calcPrice, type ConditionalPrice, type MatchLogic, type ModelInfo, type
 import type { Price, PriceSource, Rates } from "./Price.ts"
 import { type Provider, providers } from "./Providers.ts"
 
-/** Where the prices come from, for the records. The package exports no version of its own. */
+/** Where the prices come from. The package exports no version of its own, so a test holds this to the one that is installed. */
 export const catalogVersion = "@pydantic/genai-prices 0.1.8"
 
 /** The day on which this version was taken in: entries that end before it are out. */

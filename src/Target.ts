@@ -55,7 +55,6 @@ export interface Target {
   readonly place: (path: string) => string
   /** Without a trailing slash. */
   readonly baseUrl: string
-  readonly key: Secret | undefined
   /** The credentials that it can be reached with, at least one, in the author's order. */
   readonly accounts: readonly [Account, ...ReadonlyArray<Account>]
   /** Undefined for no limit. */
@@ -209,8 +208,7 @@ const makeTarget = (
 ): Target => {
   // INVARIANT: the checker has refused targets of unknown providers.
   const provided = policy.providers[spec.provider]!
-  const { apiVersion, dialect, keys, project } = provided
-  const key = provided.key ?? keys?.[0].key
+  const { apiVersion, dialect, project } = provided
   const provider: Provider = providers[dialect]
   const declared = Object.hasOwn(policy.targets, name)
   const auth = authOf(provided)
@@ -246,7 +244,6 @@ const makeTarget = (
     },
     place: (path) => provider.place?.(path, { deployment, apiVersion }) ?? path,
     baseUrl,
-    key,
     accounts,
     capacity:
       spec.capacity === undefined

@@ -79,7 +79,7 @@ describe("Azure OpenAI", () => {
     assert.deepStrictEqual(target.auth, {
       entra: { ...entra, scope: "https://cognitiveservices.azure.com/.default", authority: "https://login.microsoftonline.com" }
     })
-    assert.isUndefined(target.key)
+    assert.isUndefined(target.accounts[0].key)
   })
 
   it("knows a deployment by the model that its author says it is, and nothing of one that only a caller names", () => {
@@ -176,7 +176,7 @@ describe("Gemini and the others", () => {
   it("are on the policy's own machine, and cost what its author says", () => {
     for (const dialect of ["ollama", "vllm", "lmstudio"] as const) {
       const target = targetOf({ dialect }, { model: "gpt-oss:20b" }, catalog)
-      assert.deepStrictEqual([target.vendor, target.price, target.key], ["own", undefined, undefined], dialect)
+      assert.deepStrictEqual([target.vendor, target.price, target.accounts[0].key], ["own", undefined, undefined], dialect)
       assert.strictEqual(vendorOf({ dialect, open: false, baseUrl: "http://10.0.0.7:11434/v1" }), "own")
     }
   })
