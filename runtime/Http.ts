@@ -14,7 +14,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
-import { type Addressed, apiAt, fallbackApi, modelsAt, namesMethod, nearestApi } from "../src/Apis.ts"
+import { type Addressed, apiAt, fallbackShape, modelsAt, namesMethod, nearestApi } from "../src/Apis.ts"
 import type { Api, Incoming } from "../src/Call.ts"
 import { type GatewayError, missingKey, refuse, unknownKey } from "../src/GatewayError.ts"
 import type { Pipeline } from "../src/Pipeline.ts"
@@ -329,7 +329,7 @@ export const make = (gateway: Gateway, options: HttpOptions): DataPlane => {
       end: (chunk) => void socket.end(chunk),
       onDrain: (resume) => void socket.once("drain", resume)
     }
-    gateway.pipeline().refuse({ id: newId(), api: fallbackApi, secret: undefined, parse: () => refusal, reply }, refusal)
+    gateway.pipeline().refuse({ id: newId(), api: fallbackShape, secret: undefined, parse: () => refusal, reply }, refusal)
   }
 
   const server = createServer(

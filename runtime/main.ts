@@ -3,9 +3,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Command from "effect/cli/Command"
 import { build } from "./commands/build.ts"
 import { check } from "./commands/check.ts"
@@ -14,9 +12,14 @@ import { init } from "./commands/init.ts"
 import { mock } from "./commands/mock.ts"
 import { schema } from "./commands/schema.ts"
 import { serve } from "./commands/serve.ts"
+import { cannotSay, statusOf } from "./commands/shared.ts"
 import { simulate } from "./commands/simulate.ts"
 import { test } from "./commands/test.ts"
 import { version } from "./version.ts"
+
+process.stdout.on("error", cannotSay)
+// What cannot be told to people is not told, and ends nothing.
+process.stderr.on("error", () => {})
 
 const turnout = Command.make("turnout").pipe(
   Command.withDescription("Typed routing policies for LLM traffic: checked, explained, compiled and served."),
@@ -26,11 +29,5 @@ const turnout = Command.make("turnout").pipe(
 turnout.pipe(
   Command.run({ version }),
   Effect.provide(NodeServices.layer),
-  NodeRuntime.runMain({
-    // A stop on request is no failure where the command says so (`serve`).
-    teardown: (exit, onExit) => {
-      if (Exit.isFailure(exit)) onExit(Cause.hasInterruptsOnly(exit.cause) ? Number(process.exitCode ?? 130) : 1)
-      else onExit(Number(process.exitCode ?? 0))
-    }
-  })
+  NodeRuntime.runMain({ teardown: (exit, onExit) => onExit(statusOf(exit)) })
 )

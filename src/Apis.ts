@@ -84,24 +84,37 @@ export const apiAt = (path: string, query = ""): Addressed | undefined => {
   return { api, model: name }
 }
 
-/** Errors of requests that reached no API, and of no other dialect, are told in this one's shape. */
+/** The API of a request of which nothing is said. */
 export const fallbackApi = chatCompletions
+
+/** An API in whose shape errors are told of requests that have reached none: records name it so. */
+const inShapeOf = (api: Api): Api => ({ ...api, name: "none" })
+const [messagesShape, generateContentShape] = [inShapeOf(messages), inShapeOf(generateContent)]
+
+/** Errors of requests that have reached no API, and are of no other dialect, are told in this one's shape. */
+export const fallbackShape = inShapeOf(fallbackApi)
 
 /** The API in whose shape an error at `path` is told, where none answers there. */
 export const nearestApi = (path: string): Api =>
   /^\/(?:anthropic(?:\/|$)|v1\/messages(?:\/|$))/.test(path)
-    ? messages
+    ? messagesShape
     : /^\/(?:genai(?:\/|$)|v1beta|v1alpha)/.test(path)
-      ? generateContent
-      : fallbackApi
+      ? generateContentShape
+      : fallbackShape
+
+/** The APIs that answer, by what a person calls each: its name, or the method in its address, of which two may be one API. */
+export const apis: ReadonlyMap<string, Api> = new Map([
+  ...[...fixed.values()].map((api) => [api.name, api] as const),
+  ...Object.entries(methods)
+])
 
 /** The names of all APIs, as facts and records have them. */
 export const apiNames: ReadonlyArray<string> = [...new Set([...fixed.values(), ...Object.values(methods)].map(({ name }) => name))]
 
 const lists: ReadonlyArray<readonly [address: RegExp, list: ModelList, api: Api]> = [
-  [/^\/anthropic(?:\/v1)?\/models(?:\/(.+))?$/, anthropicModelList, messages],
-  [/^(?:\/genai)?\/(?:v1beta|v1alpha)\/models(?:\/(.+))?$|^\/genai\/v1\/models(?:\/(.+))?$/, geminiModelList, generateContent],
-  [/^(?:\/v1|\/openai\/v1|\/openai)\/models(?:\/(.+))?$/, openaiModelList, fallbackApi]
+  [/^\/anthropic(?:\/v1)?\/models(?:\/(.+))?$/, anthropicModelList, messagesShape],
+  [/^(?:\/genai)?\/(?:v1beta|v1alpha)\/models(?:\/(.+))?$|^\/genai\/v1\/models(?:\/(.+))?$/, geminiModelList, generateContentShape],
+  [/^(?:\/v1|\/openai\/v1|\/openai)\/models(?:\/(.+))?$/, openaiModelList, fallbackShape]
 ]
 
 /** A list of models, or one of them. */
@@ -112,7 +125,7 @@ export interface ModelsAddressed {
   readonly api: Api
 }
 
-/** Where models are listed, and the one that the address asks for; undefined elsewhere. An SDK that shares an address with another is known by its version header. */
+/** Where models are listed, and the one that the address asks for; undefined elsewhere. An SDK that shares an address with another is known by its own headers. */
 export const modelsAt = (path: string, header: (name: string) => string | undefined): ModelsAddressed | undefined => {
   for (const [address, list, api] of lists) {
     const found = address.exec(path)
@@ -120,9 +133,10 @@ export const modelsAt = (path: string, header: (name: string) => string | undefi
     const named = found[1] ?? found[2]
     const model = named === undefined ? undefined : decoded(named)
     if (named !== undefined && model === undefined) return undefined
-    return list === openaiModelList && header("anthropic-version") !== undefined
-      ? { list: anthropicModelList, model, api: messages }
-      : { list, model, api }
+    if (list !== openaiModelList) return { list, model, api }
+    if (header("anthropic-version") !== undefined) return { list: anthropicModelList, model, api: messagesShape }
+    if (header("x-goog-api-key") !== undefined) return { list: geminiModelList, model, api: generateContentShape }
+    return { list, model, api }
   }
   return undefined
 }

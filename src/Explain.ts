@@ -61,8 +61,33 @@ const begun: Record<Limits["commit"], string> = {
   whole: "when it has come whole"
 }
 
+/** Whether an answer may have to be held back and judged, in what the decision has reached of `plan`. */
+const judges = (plan: Plan, slots: Decision["slots"]): boolean => {
+  switch (plan._tag) {
+    case "Escalate":
+      return true
+    case "First":
+      return plan.of.some((part) => judges(part, slots))
+    case "Split":
+      return slots[plan.slot] !== -1 && judges(plan.arms[slots[plan.slot]!]!.plan, slots)
+    case "When":
+      return slots[plan.slot] !== -1 && judges(slots[plan.slot] === 1 ? plan.then : plan.otherwise, slots)
+    case "Hedge":
+      return judges(plan.of, slots) || judges(plan.with, slots)
+    case "Shadow":
+    case "Retry":
+    case "Within":
+      return judges(plan.of, slots)
+    case "Send":
+    case "Asked":
+    case "Deny":
+    case "Spread":
+      return false
+  }
+}
+
 /** The limits of a route, those that there are. */
-const limitLines = (limits: Limits, indent: string): ReadonlyArray<string> => {
+const limitLines = (limits: Limits, judged: boolean, indent: string): ReadonlyArray<string> => {
   const { attempts, connectMillis, effortMillis, effortNanoDollars, firstTokenMillis, headersMillis, idleMillis, totalMillis } = limits
   const waits = (
     [
@@ -81,7 +106,7 @@ const limitLines = (limits: Limits, indent: string): ReadonlyArray<string> => {
     ...(effortNanoDollars === Infinity ? [] : [dollars(effortNanoDollars)])
   ]
   return [
-    `${indent}an answer has begun ${begun[limits.commit]}, and nothing fails over after that`,
+    `${indent}an answer has begun ${begun[limits.commit]}${judged && limits.commit !== "whole" ? ", and one that is held back when it has come whole" : ""}, and nothing fails over after that`,
     `${indent}an attempt may take ${waits.join(", ")}`,
     `${indent}the call may take ${effort.join(", ")}`
   ]
@@ -91,39 +116,46 @@ const limitLines = (limits: Limits, indent: string): ReadonlyArray<string> => {
 interface Told {
   readonly decision: Decision
   readonly caller: Caller
-  /** The keys that a target is called with. */
+  /** Whether an answer can be judged at all: embeddings and counts are none that could be better. */
+  readonly judged: boolean
+  /** Whether something is tried where breakers leave nothing: for a copy nothing is. */
+  readonly probes: boolean
   readonly isUp: (target: Target) => boolean
+  /** The keys that a target is called with. */
   readonly keys: (target: Target, indent: string) => ReadonlyArray<string>
   readonly reserve: (target: Target, indent: string) => ReadonlyArray<string>
 }
 
 const ifNothing = (rule: Rule, caller: Caller): string => `, with ${rule.error(caller).status} if nothing else is left: ${rule.why(caller)}`
 
+/** What becomes of a target that no rule keeps out: it is tried, and how, unless its breaker is open. */
+const tryLines = (said: string, target: Target, { isUp, keys, probes, reserve }: Told, indent: string): ReadonlyArray<string> => {
+  if (!isUp(target))
+    return [
+      `${indent}pass ${target.name} over as long as its breaker is open${probes ? ", unless breakers alone leave nothing else: then the first that is passed over is tried all the same" : ""}`
+    ]
+  const inner = `${indent}  `
+  return [
+    `${indent}${said} ${targetLine(target)}`,
+    ...capacityLines(target, inner),
+    ...keys(target, inner),
+    ...setLines(target, inner),
+    ...reserve(target, inner)
+  ]
+}
+
 const planLines = (plan: Plan, told: Told, indent: string): ReadonlyArray<string> => {
   const inner = `${indent}  `
-  const { caller, decision, keys, reserve } = told
+  const { caller, decision } = told
   switch (plan._tag) {
     case "Send": {
       const out = plan.slot === -1 ? 0 : decision.slots[plan.slot]!
       if (out > 0) return [`${indent}reject ${plan.target.name}${ifNothing(plan.rules[out - 1]!, caller)}`]
-      if (!told.isUp(plan.target))
-        return [`${indent}reject ${plan.target.name} as long as its breaker is open, with 503 if nothing else is left`]
-      return [
-        `${indent}send to ${targetLine(plan.target)}`,
-        ...capacityLines(plan.target, inner),
-        ...keys(plan.target, inner),
-        ...setLines(plan.target, inner),
-        ...reserve(plan.target, inner)
-      ]
+      return tryLines("send to", plan.target, told, indent)
     }
     case "Asked": {
       const { asked } = decision
-      if (asked?._tag === "Found")
-        return [
-          `${indent}the model asked for is ${targetLine(asked.target)}`,
-          ...keys(asked.target, inner),
-          ...reserve(asked.target, inner)
-        ]
+      if (asked?._tag === "Found") return tryLines("the model asked for is", asked.target, told, indent)
       if (asked?._tag === "RuledOut") return [`${indent}reject the model asked for, ${asked.target.name}${ifNothing(asked.rule, caller)}`]
       if (asked?._tag === "Ambiguous")
         return [`${indent}reject with 404 if nothing else is left: the model asked for could be ${asked.targets.join(" or ")}`]
@@ -170,12 +202,14 @@ const planLines = (plan: Plan, told: Told, indent: string): ReadonlyArray<string
         decision.slots[plan.slot] === 1
           ? `${indent}copied, as ${plan.sample} of 100 calls are, without being waited for, to:`
           : `${indent}not copied, as ${plan.sample} of 100 calls are`,
-        ...(decision.slots[plan.slot] === 1 ? planLines(plan.copy, told, inner) : [])
+        ...(decision.slots[plan.slot] === 1 ? planLines(plan.copy, { ...told, probes: false }, inner) : [])
       ]
     case "Escalate":
       return [
         ...planLines(plan.of, told, indent),
-        `${indent}held back until it is whole, and if ${show(plan.condition)}, or after a failure, thrown away for:`,
+        told.judged
+          ? `${indent}held back until it is whole, and if ${show(plan.condition)}, or after a failure, thrown away for:`
+          : `${indent}not judged, because it is no answer that could be better, and after a failure:`,
         ...planLines(plan.to, told, inner)
       ]
     case "Retry":
@@ -210,9 +244,12 @@ export const explain = (compiled: Compiled, source: FactSource): ReadonlyArray<s
   const bindings = compiled.budgets.of(caller)
   const { limits, plan } = compiled.routes[decision.route]!
   const bounded = bindings.length > 0 || limits.effortNanoDollars !== Infinity
+  const judged = ask.operation === "generate"
   const told: Told = {
     decision,
     caller,
+    judged,
+    probes: true,
     isUp: ({ declared, name }) => !declared || source.health(name).up,
     keys: (target, indent) => keyLines(source.id, target, indent),
     reserve: (target, indent) => {
@@ -265,7 +302,7 @@ export const explain = (compiled: Compiled, source: FactSource): ReadonlyArray<s
       : [`  refuse with 403 condition_failed: a condition of this route, or of a guard, could not be evaluated: ${decision.threw}`]),
     "",
     "limits of the route:",
-    ...limitLines(limits, "  "),
+    ...limitLines(limits, judged && judges(plan, decision.slots), "  "),
     "",
     "order of a call:",
     ...order.map((step, i) => `  ${i + 1}. ${step}`)

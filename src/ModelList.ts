@@ -4,6 +4,7 @@
 import { keepsOut } from "./Guards.ts"
 import type { Compiled } from "./Compile.ts"
 import { guardsOf } from "./Layers.ts"
+import type { Target } from "./Target.ts"
 
 /** A name that a caller may use as its model. */
 export interface Listed {
@@ -13,6 +14,8 @@ export interface Listed {
   /** Tokens, where known. */
   readonly contextWindow: number | undefined
   readonly maxOutputTokens: number | undefined
+  /** Whether its tokens can be counted without an answer; of a name that only routes know, whether those of every target can. */
+  readonly counts: boolean
 }
 
 /** How a dialect lists models. */
@@ -28,13 +31,22 @@ export const modelsFor = (compiled: Compiled, className: string): ReadonlyArray<
   const granted = compiled.models
     .list()
     .filter(({ target }) => grant(target) === undefined && !always.some(({ guard }) => keepsOut(guard, target).out))
+  const counts = ({ dialects }: Target): boolean => dialects.some(({ counting }) => counting !== undefined)
+  const allCount = granted.every(({ target }) => counts(target))
   return [
-    ...compiled.models.mentioned.map((name) => ({ name, owner: "turnout", contextWindow: undefined, maxOutputTokens: undefined })),
+    ...compiled.models.mentioned.map((name) => ({
+      name,
+      owner: "turnout",
+      contextWindow: undefined,
+      maxOutputTokens: undefined,
+      counts: allCount
+    })),
     ...granted.map(({ name, target }) => ({
       name,
       owner: target.provider,
       contextWindow: target.capabilities.contextWindow,
-      maxOutputTokens: target.maxOutputTokens
+      maxOutputTokens: target.maxOutputTokens,
+      counts: counts(target)
     }))
   ]
 }

@@ -333,7 +333,10 @@ table(
       ["error", "unknown-field", "accept[1].code", "`code` is not a field here", "known are finding, at, because"],
       ["error", "wrong-form", "accept[1].because", 'expected at least one character, but found `""`']
     ],
-    "a later version": [{ ...base, version: 2 }, ["error", "wrong-form", "version", "expected 1, but found `2`"]],
+    "a later version": [
+      { ...base, version: 2 },
+      ["error", "wrong-form", "version", "expected 1, but found `2`", "this Turnout reads version 1"]
+    ],
     "prices that no ledger holds": [
       mini({ price: { input: { usd: -1 }, output: { usd: 1e-10 } } }),
       ["error", "wrong-form", "targets.mini.price.input.usd", "expected a value between 0 and 9000000, but found `-1`"],

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { standingOver } from "../src/Budgets.ts"
 import { summary } from "../src/Decision.ts"
+import type { Operation } from "../src/Dialect.ts"
 import { explain } from "../src/Explain.ts"
 import { unmeasured } from "../src/Facts.ts"
 import type { PolicyEncoded } from "../src/Policy.ts"
@@ -9,12 +10,12 @@ import { looselyAsked, prices, sized } from "./generators.ts"
 import type { FactValues } from "./reference.ts"
 import { askOf, callerOf, compiled, only } from "./scripted.ts"
 
-const explained = (encoded: PolicyEncoded, facts: FactValues = {}): ReadonlyArray<string> => {
+const explained = (encoded: PolicyEncoded, facts: FactValues = {}, operation: Operation = "generate"): ReadonlyArray<string> => {
   const made = compiled(encoded, prices)
   return explain(made, {
     id: "call-1",
     api: "chat.completions",
-    ask: askOf(facts),
+    ask: { ...askOf(facts), operation },
     caller: callerOf(facts),
     time: Date.parse("2026-11-23T09:30:00Z"),
     standing: standingOver(made.budgets, () => 250_000_000),
@@ -130,10 +131,45 @@ describe("an explanation", () => {
       "      with RIGHT_KEY (1 of 4 calls), and where the key is refused with LEFT_KEY (3 of 4 calls)",
       "    send to c (model-c at openai)",
       "      with LEFT_KEY (3 of 4 calls), and where the key is refused with RIGHT_KEY (1 of 4 calls)",
-      "    reject b as long as its breaker is open, with 503 if nothing else is left"
+      "    pass b over as long as its breaker is open, unless breakers alone leave nothing else: then the first that is passed over is tried all the same"
     ])
     const named = explained({ ...base, providers: { openai: { dialect: "openai", key: { env: "ONLY_KEY" } } } })
     assert.notInclude(named.join("\n"), "ONLY_KEY")
+  })
+
+  it("says of a model asked for what it says of a target: that its breaker is open, and how much it takes at once", () => {
+    const target = (name: string) => ({ provider: "openai", model: `m-${name}`, capacity: { inFlight: 4 } })
+    const policy = only({ _tag: "Asked" }, { targets: { a: target("a"), b: target("b") } })
+    assert.deepStrictEqual(from(explained(policy, { "request.model": "a" }), "decision").slice(1), [
+      "  the model asked for is a (m-a at openai)",
+      "    at most 4 at once"
+    ])
+    assert.deepStrictEqual(from(explained(policy, { "request.model": "b" }), "decision").slice(1), [
+      "  pass b over as long as its breaker is open, unless breakers alone leave nothing else: then the first that is passed over is tried all the same"
+    ])
+  })
+
+  it("says of a copy that nothing is probed for its sake", () => {
+    const lines = explained(only({ _tag: "Shadow", of: "a", copy: "b", sample: 100 }))
+    assert.deepStrictEqual(from(lines, "decision").slice(1), [
+      "  send to a (model-a at openai)",
+      "  copied, as 100 of 100 calls are, without being waited for, to:",
+      "    pass b over as long as its breaker is open"
+    ])
+  })
+
+  it("says of an answer that is judged that it is held back, and of what is none that it is not", () => {
+    const cascade = { _tag: "Escalate", of: "a", if: { var: "answer.refused" }, to: "c" } as const
+    const policy = only({ _tag: "First", of: [cascade, "d"] })
+    assert.deepStrictEqual(from(explained(policy), "limits").slice(1, 2), [
+      "  an answer has begun with its first content, and one that is held back when it has come whole, and nothing fails over after that"
+    ])
+    assert.include(explained(policy).join("\n"), "held back until it is whole, and if answer.refused, or after a failure, thrown away for:")
+    const counted = explained(policy, {}, "count").join("\n")
+    assert.include(counted, "not judged, because it is no answer that could be better, and after a failure:")
+    assert.include(counted, "an answer has begun with its first content, and nothing fails over after that")
+    const elsewhere = only({ _tag: "When", if: { var: "request.stream" }, then: cascade, otherwise: "d" })
+    assert.include(explained(elsewhere).join("\n"), "an answer has begun with its first content, and nothing fails over after that")
   })
 
   it("says the limits of the route, and only those that there are", () => {

@@ -90,7 +90,7 @@ const log = object({
 
 const policy = {
   name: "test",
-  providers: { openai: { dialect: "openai" } },
+  providers: { openai: { dialect: "openai", key: { env: "OPENAI_API_KEY" } } },
   targets: { mini: { provider: "openai", model: "small-1" }, big: { provider: "openai", model: "large-1" } },
   pools: { p: { by: "cost", of: ["mini"] }, q: { by: "cost", of: ["big"] } },
   accept: [{ finding: "pool-unused", at: "pools.q", because: "it comes next week" }],

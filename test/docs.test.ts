@@ -3,7 +3,7 @@
  * what it is a table of, so that a field, a fact, a strategy or a code that is added is missing here until the page has it.
  */
 import { execFile } from "node:child_process"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -15,6 +15,7 @@ import * as Result from "effect/Result"
 import { type Judged, judge } from "../runtime/Policies.ts"
 import { plain } from "../src/authoring/Plain.ts"
 import { wordsFor } from "../src/authoring/Words.ts"
+import { apiNames } from "../src/Apis.ts"
 import { codes } from "../src/Check.ts"
 import { factNames, typeOf } from "../src/Facts.ts"
 import { FailureClass, recoverableByDefault, retriedByDefault } from "../src/Failure.ts"
@@ -299,6 +300,29 @@ describe("the reference of the language", () => {
       const known = typeOf(fact, policy)!
       assert.strictEqual(type, `${called[known.type]}${known.optional ? " or absent" : ""}`, fact)
     }
+  })
+
+  it("names every API that a condition may ask for", () => {
+    const [, , from] = table("Fact", "Type", "Where it comes from").find(([fact]) => fact === "`request.api`")!
+    assert.sameMembers([...codeIn(from!)], [...apiNames])
+  })
+
+  it("names the commands that take `--under`", () => {
+    const [, said] = /with `--under`, which ([^.]*) take,/.exec(text.replaceAll("\n", " "))!
+    const folder = join(root, "runtime/commands")
+    const taking = readdirSync(folder).filter((name) => readFileSync(join(folder, name), "utf8").includes("under: underOption"))
+    assert.sameMembers(
+      [...codeIn(said!)],
+      taking.map((name) => name.replace(".ts", ""))
+    )
+  })
+
+  it("lists every code with which a candidate is kept out", () => {
+    const listed = table("Kept out by", "Status", "Code").map(([, , code]) => codeIn(code!)[0]!)
+    const rejections = readFileSync(join(root, "src/pipeline/rejections.ts"), "utf8")
+    const made = [...rejections.matchAll(/refuse\(\s*"(\w+)"/g)].map(([, code]) => code!)
+    assert.isAbove(made.length, 5)
+    assert.includeMembers(listed, made)
   })
 
   it("lists what a caller is told", () => {

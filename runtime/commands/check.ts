@@ -13,6 +13,7 @@ import { renderWitness } from "../../src/Finding.ts"
 import { hash } from "../../src/Policy.ts"
 import { reachLines, reachOf } from "../../src/Reach.ts"
 import { sarif, uriOf } from "../../src/Sarif.ts"
+import { causeOf } from "../Files.ts"
 import { type Judged, judge, prices } from "../Policies.ts"
 import { version } from "../version.ts"
 import { answerNo, orSay, policyArgument, policyFile, say, underOption } from "./shared.ts"
@@ -144,7 +145,7 @@ export const check = Command.make(
             onSome: (file) =>
               Effect.tryPromise({
                 try: () => writeFile(file, `${text}\n`),
-                catch: (error) => new NotWritten({ file, problem: error instanceof Error ? error.message : String(error) })
+                catch: (error) => new NotWritten({ file, problem: causeOf(error) })
               })
           })
         if (listed) return yield* put(codeLines())
@@ -158,7 +159,7 @@ export const check = Command.make(
     )
 ).pipe(
   Command.withDescription(
-    "Judge a policy: every finding with its place, a fix and, where there is one, a call that shows it. Exit status 0 when there is no error, 1 when there is."
+    "Judge a policy: every finding with its place, a fix and, where there is one, a call that shows it. Exit status 0 when there is no error, 1 when there is, 2 when the policy cannot be read."
   ),
   Command.withShortDescription("every finding; exit status for CI"),
   Command.withExamples([

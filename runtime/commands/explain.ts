@@ -9,15 +9,18 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { fallbackApi } from "../../src/Apis.ts"
-import { explain as explainCall } from "../../src/Explain.ts"
+import { apis, fallbackApi } from "../../src/Apis.ts"
 import { standingOver } from "../../src/Budgets.ts"
+import type { Api } from "../../src/Call.ts"
 import type { Compiled } from "../../src/Compile.ts"
+import { explain as explainCall } from "../../src/Explain.ts"
 import { type Standing, type TargetHealth, unmeasured } from "../../src/Facts.ts"
+import type { GatewayError } from "../../src/GatewayError.ts"
 import { type Caller, callersOf, local } from "../../src/Keys.ts"
 import { budgetsOf } from "../../src/Layers.ts"
 import { parseTime } from "../../src/simulate/Time.ts"
 import { didYouMean } from "../../src/Suggest.ts"
+import { causeOf } from "../Files.ts"
 import { compiled } from "../Policies.ts"
 import { orSay, policyArgument, policyFile, say, tell, underOption } from "./shared.ts"
 
@@ -30,7 +33,7 @@ class RequestUnreadable extends Schema.TaggedError<RequestUnreadable>()("Request
 const read = (file: string): Effect.Effect<Uint8Array, RequestUnreadable> =>
   Effect.tryPromise({
     try: async () => (file === "-" ? Buffer.from(await text(process.stdin)) : readFileSync(file)),
-    catch: (error) => new RequestUnreadable({ file, why: error instanceof Error ? error.message : String(error) })
+    catch: (error) => new RequestUnreadable({ file, why: causeOf(error) })
   })
 
 class NotInPolicy extends Schema.TaggedError<NotInPolicy>()("NotInPolicy", { why: Schema.String }) {
@@ -80,12 +83,34 @@ const healthOf = ({ targets }: Compiled, down: ReadonlyArray<string>): Effect.Ef
   return Effect.succeed((name) => (down.includes(name) ? { ...unmeasured, up: false } : unmeasured))
 }
 
+/** Where a body is of another shape it may be one of another API. */
+const otherApi = ({ code }: GatewayError, api: string): string =>
+  code === "invalid_request" || code === "missing_model" ? `; it was read as \`${api}\`, and --api names another` : ""
+
+/** The model that the address would name. */
+const modelOf = ({ dialect, name }: Api, model: string | undefined): Effect.Effect<string | undefined, NotInPolicy> => {
+  const inAddress = dialect.modelField === undefined
+  if (inAddress === (model !== undefined)) return Effect.succeed(model)
+  const why = inAddress
+    ? `the address of \`${name}\` names the model: say it with --model`
+    : `--model: the body of \`${name}\` names the model`
+  return Effect.fail(new NotInPolicy({ why }))
+}
+
 export const explain = Command.make(
   "explain",
   {
     policy: policyArgument,
     under: underOption,
     request: Flag.String("request").pipe(Flag.withDescription("a file with the request's JSON body, or - for standard input")),
+    api: Flag.Literals("api", [...apis.keys()]).pipe(
+      Flag.withDescription(`the API that the request is of (default ${fallbackApi.name})`),
+      Flag.withDefault(fallbackApi.name)
+    ),
+    model: Flag.String("model").pipe(
+      Flag.withDescription("the model, for an API whose address names it and not the body (Gemini's)"),
+      Flag.optional
+    ),
     id: Flag.String("id").pipe(Flag.withDescription("the request's id, by which splits may assign"), Flag.withDefault("explain")),
     as: Flag.String("as").pipe(Flag.withDescription("the key of the policy that calls; the first one where it has keys"), Flag.optional),
     spent: Flag.KeyValuePair("spent").pipe(
@@ -99,20 +124,29 @@ export const explain = Command.make(
       Flag.withDefault({} as Record<string, string>)
     )
   },
-  ({ as, at, down, header, id, policy, request, spent, under }) =>
+  ({ api: named, as, at, down, header, id, model, policy, request, spent, under }) =>
     orSay(
       Effect.gen(function* () {
         const { compiled: built, lines } = yield* compiled(yield* policyFile(policy), under)
         for (const line of lines) yield* tell(line)
         const headers = new Map(Object.entries(header).map(([name, value]) => [name.toLowerCase(), value]))
-        const parsed = fallbackApi.parse(yield* read(request), (name) => headers.get(name) ?? null)
+        for (const name of headers.keys())
+          if (!built.policy.headers.includes(name))
+            yield* tell(`the policy does not read the header \`${name}\`: \`headers\` does not name it`)
+        // INVARIANT: the flag takes no other names.
+        const api = apis.get(named)!
+        const asked = yield* modelOf(api, Option.getOrUndefined(model))
+        const parsed = api.parse(yield* read(request), (name) => headers.get(name) ?? null, undefined, asked)
         if ("status" in parsed)
-          return yield* new RequestUnreadable({ file: request, why: `${parsed.message} (${parsed.status} ${parsed.code})` })
+          return yield* new RequestUnreadable({
+            file: request,
+            why: `${parsed.message} (${parsed.status} ${parsed.code})${otherApi(parsed, named)}`
+          })
         const caller = yield* callerOf(built, Option.getOrUndefined(as))
         const standing = yield* standingOf(built, spent)
         const time = yield* timeOf(Option.getOrUndefined(at))
         const health = yield* healthOf(built, down)
-        const source = { id, api: fallbackApi.name, ask: parsed.ask, caller, time, standing, health }
+        const source = { id, api: api.name, ask: parsed.ask, caller, time, standing, health }
         yield* say(explainCall(built, source).join("\n"))
       })
     )
@@ -129,6 +163,10 @@ export const explain = Command.make(
     {
       command: "turnout explain policies/failover.ts --request request.json --down main --at 2026-01-05T09:00:00Z",
       description: "explain it at another time, with an open breaker"
+    },
+    {
+      command: "turnout explain policies/quickstart.ts --request request.json --api generateContent --model assistant",
+      description: "explain the body of a request to Gemini's API, whose address names the model"
     }
   ])
 )

@@ -4,7 +4,7 @@
  * What flags do not say is asked on a terminal; without one, or with `--yes`, it takes what needs no account. Nothing is written over, and nothing at all is written where
  * a file is in the way.
  */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { existsSync, writeFileSync } from "node:fs"
 import { basename, dirname, join, relative, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -16,9 +16,10 @@ import * as Prompt from "effect/cli/Prompt"
 import { Name } from "../../src/Policy.ts"
 import { startingKinds } from "../../src/Providers.ts"
 import { didYouMean } from "../../src/Suggest.ts"
+import { causeOf, makeFolder } from "../Files.ts"
 import { type Answers, filesOf, mock, variablesOf } from "../init/Files.ts"
 import { version } from "../version.ts"
-import { orSay, say } from "./shared.ts"
+import { orSay, say, WrongUsage } from "./shared.ts"
 
 /** Something stands in the way. */
 class CannotBegin extends Schema.TaggedError<CannotBegin>()("CannotBegin", { why: Schema.String }) {
@@ -41,7 +42,7 @@ const usualName = (folder: string): string => {
   return isName(name) ? name : "gateway"
 }
 
-const providersFrom = (text: string): Effect.Effect<Answers["providers"], CannotBegin> => {
+const providersFrom = (text: string): Effect.Effect<Answers["providers"], WrongUsage> => {
   const names = [
     ...new Set(
       text
@@ -53,9 +54,9 @@ const providersFrom = (text: string): Effect.Effect<Answers["providers"], Cannot
   const unknown = names.find((name) => !choices.includes(name as typeof mock))
   if (unknown !== undefined) {
     const hint = didYouMean(unknown, choices) ?? `known are ${choices.join(", ")}`
-    return Effect.fail(new CannotBegin({ why: `--providers: unknown provider \`${unknown}\`; ${hint}` }))
+    return Effect.fail(new WrongUsage({ why: `--providers: unknown provider \`${unknown}\`; ${hint}` }))
   }
-  if (names.length === 0) return Effect.fail(new CannotBegin({ why: `--providers: expected at least one of ${choices.join(", ")}` }))
+  if (names.length === 0) return Effect.fail(new WrongUsage({ why: `--providers: expected at least one of ${choices.join(", ")}` }))
   return Effect.succeed(names as ReadonlyArray<Answers["providers"][number]>)
 }
 
@@ -79,7 +80,7 @@ export const answersTo = (given: Given, folder: string, ask: boolean) =>
           })
         : usual)
     if (!isName(name))
-      return yield* new CannotBegin({
+      return yield* new WrongUsage({
         why: `--name: expected a letter, then at most 63 letters, digits, \`-\` or \`_\`, but found \`${name}\``
       })
     const chosen =
@@ -96,7 +97,7 @@ export const answersTo = (given: Given, folder: string, ask: boolean) =>
       given.budget === undefined && ask ? yield* Prompt.Confirm({ message: "Limit what it may spend in a month?", initial: false }) : false
     const budget = wantsBudget ? yield* Prompt.Int({ message: "To how many dollars?", min: leastBudget }) : given.budget
     if (budget !== undefined && !(budget >= leastBudget && budget <= 1_000_000 && Math.abs(budget * 100 - Math.round(budget * 100)) < 1e-6))
-      return yield* new CannotBegin({ why: `--budget: expected dollars and whole cents, from 1 to 1000000, but found \`${budget}\`` })
+      return yield* new WrongUsage({ why: `--budget: expected dollars and whole cents, from 1 to 1000000, but found \`${budget}\`` })
     return { name, providers, budget } satisfies Answers
   })
 
@@ -158,10 +159,13 @@ export const init = Command.make(
         ] as const
         yield* Effect.try({
           try: () => {
-            mkdirSync(folder, { recursive: true })
+            makeFolder(folder)
             for (const [name, text] of written) writeFileSync(path(name), text)
           },
-          catch: (error) => new CannotBegin({ why: error instanceof Error ? error.message : String(error) })
+          catch: (error) => {
+            const why = (error as NodeJS.ErrnoException).code === "ENOENT" ? "it cannot be made there" : causeOf(error)
+            return new CannotBegin({ why: `cannot write to the folder \`${dir}\`: ${why}` })
+          }
         })
         const here = relative(process.cwd(), folder)
         const shown = (name: string): string => (here.startsWith("..") ? path(name) : join(here, name))

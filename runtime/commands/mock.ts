@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { start } from "../Mock.ts"
-import { orSay, tell } from "./shared.ts"
+import { orSay, portFault, tell, WrongUsage } from "./shared.ts"
 
 class MockFailed extends Schema.TaggedError<MockFailed>()("MockFailed", { why: Schema.String }) {
   override get message() {
@@ -26,6 +26,8 @@ export const mock = Command.make(
     orSay(
       Effect.scoped(
         Effect.gen(function* () {
+          const why = portFault(port)
+          if (why !== undefined) return yield* new WrongUsage({ why })
           const running = yield* Effect.acquireRelease(
             Effect.tryPromise({
               try: () => start({ port }),

@@ -20,7 +20,7 @@ import { type Models, startInWorker, type Running } from "../Mock.ts"
 import { compiled, find, type Judged, judge, judgeLoaded, type LoadError, prices } from "../Policies.ts"
 import * as Watch from "../Watch.ts"
 import { version } from "../version.ts"
-import { orSay, policyArgument, underOption } from "./shared.ts"
+import { cannotSay, orSay, policyArgument, portFault, underOption, WrongUsage } from "./shared.ts"
 
 const tell = (message: string): void => void process.stderr.write(`${message}\n`)
 
@@ -126,7 +126,7 @@ const source = (named: Option.Option<string>, under: ReadonlyArray<string>) =>
     }
     const json = policyFrom(process.env)
     if (json === undefined) {
-      return yield* new GatewayRefused({
+      return yield* new WrongUsage({
         why: `there is no policy to serve: name one (\`turnout serve policy.ts\`), or set the key of a provider: ${lookedFor().join(", ")}`
       })
     }
@@ -251,14 +251,17 @@ export const serve = Command.make(
       Effect.scoped(
         Effect.gen(function* () {
           collectAlone()
+          const fault = portFault(port)
+          if (fault !== undefined) return yield* new WrongUsage({ why: fault })
           const most = Option.getOrElse(maxConnections, () => 4 * maxCalls)
           for (const [flag, n, least] of [
             ["--max-calls", maxCalls, 1],
             ["--max-connections", most, maxCalls],
             ["--max-body", maxBody, 1],
-            ["--max-bodies", maxBodies, maxBody]
+            ["--max-bodies", maxBodies, maxBody],
+            ["--drain", drain, 0]
           ] as const)
-            if (n < least) return yield* new GatewayRefused({ why: `${flag} must be at least ${least}` })
+            if (n < least) return yield* new WrongUsage({ why: `${flag} must be at least ${least}` })
           let serving = false
           yield* Effect.addFinalizer(() =>
             Effect.sync(() => {
@@ -267,6 +270,8 @@ export const serve = Command.make(
               tell("stopped")
             })
           )
+          // Calls are served whether or not anybody reads of them: the access log has its own way with a reader who has gone.
+          process.stdout.off("error", cannotSay)
           const setMocks = yield* mocks
           const found = yield* source(policy, under)
           const { compiled: first, files, name } = found
@@ -297,7 +302,7 @@ export const serve = Command.make(
     )
 ).pipe(
   Command.withDescription(
-    "Serve a policy: an OpenAI-compatible endpoint on one port, one JSON access line per call on standard output, everything for people on standard error. An edited policy is reloaded without dropping a call; one that does not check never replaces one that does. Without a policy, the providers whose usual keys are in the environment are offered."
+    "Serve a policy: OpenAI's, Anthropic's and Gemini's APIs on one port, one JSON access line per call on standard output, everything for people on standard error. An edited policy is reloaded without dropping a call; one that does not check never replaces one that does. Without a policy, the providers whose usual keys are in the environment are offered."
   ),
   Command.withShortDescription("the gateway, with hot reload"),
   Command.withExamples([

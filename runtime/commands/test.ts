@@ -123,7 +123,7 @@ export const test = Command.make(
     )
 ).pipe(
   Command.withDescription(
-    "Run the cases beside a policy (policy.cases.ts and policy.*.cases.ts beside policy.ts; JSON and YAML too) over the pipeline that serves calls, with clock, budgets, breakers and failing providers as each case says, in virtual time. Prints every case that fails with the trace of its call, and which routes, outcomes, arms and fallbacks no case has reached. Exit status 0 when all hold, 1 when one does not."
+    "Run the cases beside a policy (policy.cases.ts and policy.*.cases.ts beside policy.ts; JSON and YAML too) over the pipeline that serves calls, with clock, budgets, breakers and failing providers as each case says, in virtual time. Prints every case that fails with the trace of its call, and which routes, outcomes, arms and fallbacks no case has reached. Exit status 0 when all hold, 1 when one does not, 2 when they cannot be read."
   ),
   Command.withShortDescription("the cases beside a policy, with coverage"),
   Command.withExamples([

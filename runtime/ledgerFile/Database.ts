@@ -14,11 +14,12 @@
  * because it outlives its process; `better-sqlite3`, because Node has SQLite; `Atomics.wait` on the request's thread, because a sync of a busy disk takes as
  * long as it likes.
  */
-import { accessSync, constants, existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { accessSync, constants, existsSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 import type { Drawn, Opened, Posting, Want } from "../../src/LedgerStore.ts"
 import type { Answers, Step, Unclean, WorkerInput } from "./Messages.ts"
+import { makeFolder } from "../Files.ts"
 
 /** `Trnt`: what SQLite keeps in the header of a file to say whose it is. */
 const applicationId = 0x54_72_6e_74
@@ -279,7 +280,7 @@ export const open = (input: WorkerInput): Database => {
   let db: DatabaseSync | undefined
   try {
     const folder = dirname(input.file)
-    if (mkdirSync(folder, { recursive: true }) !== undefined) writeFileSync(join(folder, ".gitignore"), "*\n")
+    if (makeFolder(folder)) writeFileSync(join(folder, ".gitignore"), "*\n")
     // SQLite would open it all the same, only to read.
     for (const path of [folder, input.file]) if (existsSync(path)) accessSync(path, constants.W_OK)
     db = new DatabaseSync(input.file, { timeout: 0 })

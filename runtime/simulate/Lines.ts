@@ -6,6 +6,7 @@
  */
 import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs"
 import * as Result from "effect/Result"
+import { causeOf } from "../Files.ts"
 
 export interface LineFile {
   /** The lines, from the first. */
@@ -37,19 +38,12 @@ const whole = (text: string): LineFile => {
   }
 }
 
-const causes: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file",
-  ENOTDIR: "there is no such file",
-  EISDIR: "it is a directory",
-  EACCES: "this process may not read it"
-}
-
 /** Opens `file`, or `stdin`, which has been read, for `-`; a failure says why not. What goes wrong in the middle of reading is thrown. */
 export const openLines = (file: string, stdin = ""): Result.Result<LineFile, string> => {
   try {
     if (file === "-") return Result.succeed(whole(stdin))
     const stat = statSync(file)
-    if (stat.isDirectory()) return Result.fail(causes["EISDIR"]!)
+    if (stat.isDirectory()) return Result.fail(causeOf({ code: "EISDIR" }))
     if (!stat.isFile()) return Result.succeed(whole(readFileSync(file, "utf8")))
     // Now rather than in the middle of a simulation.
     closeSync(openSync(file, "r"))
@@ -83,7 +77,6 @@ export const openLines = (file: string, stdin = ""): Result.Result<LineFile, str
       }
     })
   } catch (error) {
-    const { code = "", message } = error as NodeJS.ErrnoException
-    return Result.fail(causes[code] ?? message)
+    return Result.fail(causeOf(error))
   }
 }

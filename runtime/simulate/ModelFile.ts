@@ -6,6 +6,7 @@ import { extname } from "node:path"
 import * as Result from "effect/Result"
 import type { Policy } from "../../src/Policy.ts"
 import { type Model, parseModel, type Problem, problemsWithTimes, render } from "../../src/Simulate.ts"
+import { causeOf } from "../Files.ts"
 import { parseJson } from "../policyFile/Json.ts"
 import { locator, placeOf } from "../policyFile/Places.ts"
 import { parseYaml } from "../policyFile/Yaml.ts"
@@ -21,8 +22,7 @@ const read = (file: string): Result.Result<string, string> => {
     return Result.succeed(new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file)))
   } catch (error) {
     if (error instanceof TypeError) return Result.fail("expected UTF-8")
-    const { code, message } = error as NodeJS.ErrnoException
-    return Result.fail(code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a directory" : message)
+    return Result.fail(causeOf(error))
   }
 }
 

@@ -40,6 +40,7 @@ export const codes: Readonly<Record<string, Code>> = {
     "no-address": error("a provider has neither an address of its own nor a usual one"),
     "mock-address": error("a mock does not answer on a loopback address with a port"),
     "key-in-clear": warning("a provider's key crosses the network unencrypted"),
+    "no-credential": warning("a provider that refuses whoever sends no credential, and has none"),
     "two-credentials": error("a provider that has a key, several keys or tokens, and another of them as well"),
     "credential-twice": error("one variable twice among the keys of a provider"),
     "one-of-keys": note("a list of keys of a provider with one key in it"),

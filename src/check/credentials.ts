@@ -1,6 +1,6 @@
 /**
- * The credential that a provider is given: one key, several with their weights, or tokens. Only one of these can be meant, and a key that stands twice among several would
- * be asked again for what it has just been refused.
+ * The credential that a provider is given: one key, several with their weights, or tokens. Only one of these can be meant, a key that stands twice among several would
+ * be asked again for what it has just been refused, and a provider's own address refuses whoever sends none.
  */
 import type { Found } from "../Check.ts"
 import type { Policy } from "../Policy.ts"
@@ -99,8 +99,16 @@ const checkKeys = (name: string, keys: NonNullable<Declared["keys"]>, { key }: D
     found("note", path, "one-of-keys", `there is no other key of \`${name}\` that calls could go on to`, "name another, or say `key`")
 }
 
+const checkNone = (name: string, { auth, baseUrl, dialect, key, keys }: Declared, found: Found): void => {
+  const { baseUrl: own, env, keyless, usualAuth }: Provider = registry[dialect]
+  if ((key ?? keys ?? auth ?? usualAuth) !== undefined || keyless === true || own === undefined || baseUrl !== undefined) return
+  const fix = `say its \`key\`, such as \`{ "env": "${env}_API_KEY" }\``
+  found("warning", ["providers", name], "no-credential", `\`${name}\` has no credential, and \`${dialect}\` refuses calls without one`, fix)
+}
+
 export const checkCredentials = (name: string, declared: Declared, found: Found): void => {
   const { auth, keys } = declared
+  checkNone(name, declared, found)
   if (auth !== undefined) checkAuth(name, auth, declared, found)
   if (keys !== undefined) checkKeys(name, keys, declared, found)
 }

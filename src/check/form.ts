@@ -90,6 +90,9 @@ const instead = (value: unknown, path: Path, expected: string): string | undefin
     return path.length === 3
       ? 'a list of variables that hold keys: `[{ "env": "NAME" }]`'
       : 'name the variable that holds the key: `{ "env": "NAME" }`'
+  if (typeof value === "string" && secretFields.has(field) && !expected.includes("environment variable"))
+    return 'name the variable that holds it: `{ "env": "NAME" }`'
+  if (path.length === 1 && field === "version") return "this Turnout reads version 1"
   if (typeof value === "number" && expected.endsWith("object") && amounts.has(String(field))) return `write { "usd": ${value} }`
   if (typeof value === "string" && expected === "expected array") return `write ${JSON.stringify([value])}`
   if (typeof value === "string" && field === "zone") return didYouMean(value, Intl.supportedValuesOf("timeZone"))

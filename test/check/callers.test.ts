@@ -9,7 +9,11 @@ const table = (title: string, cases: Cases) => tableOf(title, cases, undefined, 
 const key = (name: string, more: object = {}) => ({ secret: { env: `${name.toUpperCase()}_KEY` }, class: "eng", ...more })
 const base = {
   name: "test",
-  providers: { openai: { dialect: "openai" }, eu: { dialect: "mistral", region: "eu" }, router: { dialect: "openrouter", open: true } },
+  providers: {
+    openai: { dialect: "openai", key: { env: "OPENAI_API_KEY" } },
+    eu: { dialect: "mistral", region: "eu", key: { env: "MISTRAL_API_KEY" } },
+    router: { dialect: "openrouter", open: true, key: { env: "OPENROUTER_API_KEY" } }
+  },
   targets: {
     mini: { provider: "openai", model: "m" },
     big: { provider: "openai", model: "b", region: "us" },
@@ -73,7 +77,7 @@ table("keys", {
   ],
   "a secret as it is, which is not repeated": [
     { ...base, keys: { alice: { secret: "sk-live-123", class: "eng" } } },
-    ["error", "wrong-form", "keys.alice.secret", "expected object"]
+    ["error", "wrong-form", "keys.alice.secret", "expected object", 'name the variable that holds it: `{ "env": "NAME" }`']
   ],
   "a misspelt class": [
     { ...base, keys: { alice: key("alice"), bob: key("bob", { class: "egn" }) } },

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { check } from "../../src/Check.ts"
 import { compile } from "../../src/Compile.ts"
+import { type Provider, providerKinds, providers } from "../../src/Providers.ts"
 import { rowsOf, table } from "./table.ts"
 
 const policyOf = (provider: object, more: object = {}) => ({
@@ -64,7 +65,54 @@ table("several keys", {
   "on this machine": [policyOf({ baseUrl: "http://127.0.0.1:9/v1", keys: [env("A"), env("B")] })]
 })
 
+const keyOf = (variable: string) => `say its \`key\`, such as \`{ "env": "${variable}" }\``
+
+table("no credential", {
+  "at its own address": [
+    policyOf({}),
+    ["warning", "no-credential", "providers.p", "`p` has no credential, and `openai` refuses calls without one", keyOf("OPENAI_API_KEY")]
+  ],
+  "of a provider that nothing is sent to": [
+    { ...policyOf({ key: env("A") }), providers: { p: { dialect: "openai", key: env("A") }, q: { dialect: "vercel" } } },
+    [
+      "warning",
+      "no-credential",
+      "providers.q",
+      "`q` has no credential, and `vercel` refuses calls without one",
+      keyOf("AI_GATEWAY_API_KEY")
+    ]
+  ],
+  "at an address of one's own": [policyOf({ baseUrl: "https://relay.example.com/v1" })],
+  "where a mock answers": [policyOf({ baseUrl: "http://127.0.0.1:8081/v1", mock: { m: {} } })],
+  "where there is a key": [policyOf({ key: env("A") })],
+  "where there are several": [policyOf({ keys: [env("A"), env("B")] })],
+  "where tokens are usual": [policyOf({ dialect: "vertex", project: "acme", region: "eu" })],
+  "on this machine": [policyOf({ dialect: "ollama" })]
+})
+
+describe("a provider without a credential", () => {
+  it("is told of where its kind needs one, whichever that is, and nowhere else", () => {
+    for (const kind of providerKinds) {
+      const { baseUrl, keyless, usualAuth }: Provider = providers[kind]
+      const { findings } = check(policyOf({ dialect: kind, project: "acme", region: "eu" }))
+      const told = findings.some(({ code }) => code === "no-credential")
+      assert.strictEqual(told, baseUrl !== undefined && keyless !== true && usualAuth === undefined, kind)
+    }
+  })
+})
+
 const variable = 'name the variable that holds the key: `{ "env": "NAME" }`'
+
+table("a secret where the name of its variable belongs", {
+  "of a provider": [
+    policyOf({ key: "sk-hush" }),
+    ["error", "wrong-form", "providers.p.key", "expected object", 'name the variable that holds it: `{ "env": "NAME" }`']
+  ],
+  "of an application that signs in": [
+    policyOf({ ...azure, auth: { entra: { ...entra, secret: "hush" } } }),
+    ["error", "wrong-form", "providers.p.auth.entra.secret", "expected object", 'name the variable that holds it: `{ "env": "NAME" }`']
+  ]
+})
 
 table("the form of several keys", {
   none: [policyOf({ keys: [] }), ["error", "wrong-form", "providers.p.keys", "expected at least one, but the list is empty"]],

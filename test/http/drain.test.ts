@@ -253,7 +253,7 @@ describe("the process", () => {
       [["--max-body", "64", "--max-bodies", "32"], "--max-bodies must be at least 64"]
     ] as const) {
       const { status, stderr } = await runHere("serve", at("policy.json"), ...flags)
-      assert.strictEqual(status, 1)
+      assert.strictEqual(status, 2)
       assert.include(stderr, says)
     }
   })

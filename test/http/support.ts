@@ -25,6 +25,7 @@ import { init } from "../../runtime/commands/init.ts"
 import { mock } from "../../runtime/commands/mock.ts"
 import { schema } from "../../runtime/commands/schema.ts"
 import { serve } from "../../runtime/commands/serve.ts"
+import { statusOf } from "../../runtime/commands/shared.ts"
 import { test } from "../../runtime/commands/test.ts"
 import { type Gateway, type GatewayOptions, start } from "../../runtime/Gateway.ts"
 import { defaults } from "../../runtime/Live.ts"
@@ -733,7 +734,7 @@ const runOnce = async (args: ReadonlyArray<string>): Promise<Ran> => {
   ]
   try {
     const exit = await Effect.runPromiseExit(Command.runWith(turnout, { version })(args).pipe(Effect.provide(NodeServices.layer)))
-    return { status: Exit.isFailure(exit) ? 1 : Number(process.exitCode ?? 0), stdout, stderr }
+    return { status: statusOf(exit), stdout, stderr }
   } finally {
     for (const spy of spies) spy.mockRestore()
     process.exitCode = undefined

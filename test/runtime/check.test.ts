@@ -9,7 +9,10 @@ import { directory, runHere } from "../http/support.ts"
 
 const sound: PolicyEncoded = {
   name: "acme",
-  providers: { openai: { dialect: "openai", key: { env: "OPENAI_API_KEY" } }, anthropic: { dialect: "anthropic" } },
+  providers: {
+    openai: { dialect: "openai", key: { env: "OPENAI_API_KEY" } },
+    anthropic: { dialect: "anthropic", key: { env: "ANTHROPIC_API_KEY" } }
+  },
   targets: { small: { provider: "openai", model: "small-1" }, large: { provider: "anthropic", model: "large-1" } },
   routes: [{ name: "default", to: { _tag: "First", of: ["large", "small"] } }]
 }
@@ -136,7 +139,7 @@ describe("check", () => {
     ])
     assert.deepStrictEqual([output.status, output.stdout], [1, ""])
     assert.include(output.stderr, `cannot write \`${file("nowhere/x.json")}\``)
-    assert.strictEqual(format.status, 1)
+    assert.strictEqual(format.status, 2)
     assert.include(format.stderr, "sarif")
   })
 

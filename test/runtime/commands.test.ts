@@ -159,7 +159,7 @@ describe("check", () => {
       runHere("check", file("broken.json")),
       runHere("check", file("nowhere.ts"))
     ])
-    for (const run of [syntax, throws, broken, missing]) assert.deepStrictEqual([run.status, run.stdout], [1, ""])
+    for (const run of [syntax, throws, broken, missing]) assert.deepStrictEqual([run.status, run.stdout], [2, ""])
     assert.include(syntax.stderr, "syntax.ts:1:16")
     assert.include(throws.stderr, "no luck")
     assert.include(throws.stderr, "throws.ts:1:7")
@@ -172,7 +172,7 @@ describe("check", () => {
     const [found, none] = await Promise.all([runCli(["check"], {}, { cwd: full(".") }), runCli(["check"], {}, { cwd: empty(".") })])
     assert.strictEqual(found.status, 0)
     assert.match(found.stdout, /^turnout\.json: 2 routes/)
-    assert.strictEqual(none.status, 1)
+    assert.strictEqual(none.status, 2)
     assert.include(none.stderr, "no policy is named, and there is none of turnout.ts")
   })
 })
@@ -261,10 +261,10 @@ describe("explain", () => {
       explain("--at", "soon")
     ])
     assert.match(early.stdout, /^decision +default$/m)
-    assert.include(early.stdout, "reject large as long as its breaker is open, with 503 if nothing else is left")
+    assert.include(early.stdout, "pass large over as long as its breaker is open, unless breakers alone leave nothing else")
     assert.include(early.stdout, "at most 2 at once; up to 3 more wait 1 s for a place")
     assert.match(late.stdout, /^decision +late$/m)
-    assert.deepStrictEqual([unknown.status, never.status], [1, 1])
+    assert.deepStrictEqual([unknown.status, never.status], [2, 2])
     assert.include(unknown.stderr, "the policy has no target `larger`; did you mean `large`?")
     assert.include(never.stderr, "--at soon: expected a time, such as 2026-01-05T09:00:00Z")
   })
@@ -301,6 +301,65 @@ describe("explain", () => {
     assert.deepStrictEqual(new Set(arms), new Set(["a", "b"]))
   })
 
+  it("requests of every API, with the model that an address names, and what that API says of them", async () => {
+    const policy: PolicyEncoded = {
+      ...sound,
+      routes: [
+        { name: "long", when: { ">": [{ var: "request.inputTokens" }, 2_000] }, to: "large" },
+        { name: "live", when: { var: "request.stream" }, to: "large" },
+        { name: "seen", when: { in: [{ var: "request.api" }, ["embeddings", "countTokens"]] }, to: "large" },
+        { name: "default", to: { _tag: "Asked" } }
+      ]
+    }
+    const word = "x".repeat(10_000)
+    const file = directory({
+      "policy.json": JSON.stringify(policy),
+      "messages.json": JSON.stringify({ model: "small", max_tokens: 9, system: word, messages: [{ role: "user", content: "Which way?" }] }),
+      "responses.json": JSON.stringify({ model: "small", input: word }),
+      "embeddings.json": JSON.stringify({ model: "small", input: "Which way?" }),
+      "gemini.json": JSON.stringify({ contents: [{ parts: [{ text: "Which way?" }] }] })
+    })
+    const explain = (api: string, request: string, ...more: ReadonlyArray<string>) =>
+      runHere("explain", file("policy.json"), "--request", file(`${request}.json`), "--api", api, ...more)
+    for (const [api, request, route, ...more] of [
+      ["messages", "messages", "long"],
+      ["responses", "responses", "long"],
+      ["embeddings", "embeddings", "seen"],
+      ["generateContent", "gemini", "default", "--model", "small"],
+      ["streamGenerateContent", "gemini", "live", "--model", "small"],
+      ["countTokens", "gemini", "seen", "--model", "small"]
+    ] as const) {
+      const run = await explain(api, request, ...more)
+      assert.deepStrictEqual([run.status, run.stderr], [0, ""], api)
+      assert.match(run.stdout, new RegExp(`^decision +${route}`, "m"), api)
+    }
+    const [named, unnamed, twice, other, unknown] = await Promise.all([
+      explain("generateContent", "gemini", "--model", "small"),
+      explain("generateContent", "gemini"),
+      explain("messages", "messages", "--model", "small"),
+      explain("chat.completions", "gemini"),
+      explain("chat", "gemini")
+    ])
+    assert.include(named.stdout, "the model asked for is small (gpt-4o-mini at openai")
+    for (const { status } of [unnamed, twice, other, unknown]) assert.strictEqual(status, 2)
+    assert.include(unnamed.stderr, "the address of `generateContent` names the model: say it with --model")
+    assert.include(twice.stderr, "--model: the body of `messages` names the model")
+    assert.include(other.stderr, "it was read as `chat.completions`, and --api names another")
+    assert.include(unknown.stderr, "generateContent")
+  })
+
+  it("a header that the policy does not read is told", async () => {
+    const file = directory({ "policy.json": JSON.stringify({ ...sound, headers: ["x-tier"] }), "request.json": asking() })
+    const explain = (header: string) => runHere("explain", file("policy.json"), "--request", file("request.json"), "--header", header)
+    const [read, unread] = [await explain("X-Tier=gold"), await explain("X-Teir=gold")]
+    assert.deepStrictEqual([read.status, read.stderr], [0, ""])
+    assert.deepStrictEqual(
+      [unread.status, unread.stderr],
+      [0, "the policy does not read the header `x-teir`: `headers` does not name it\n"]
+    )
+    assert.strictEqual(unread.stdout, read.stdout)
+  })
+
   it("a request that is none", async () => {
     const file = directory({ "broken.json": "{", "twice.json": `{"model":"a","model":"b","messages":[]}` })
     const [broken, twice, missing, none] = await Promise.all([
@@ -309,15 +368,22 @@ describe("explain", () => {
       runHere("explain", quickstart, "--request", file("nowhere.json")),
       runHere("explain", quickstart)
     ])
-    for (const { status } of [broken, twice, missing, none]) assert.strictEqual(status, 1)
+    for (const { status } of [broken, twice, missing, none]) assert.strictEqual(status, 2)
     assert.include(broken.stderr, "the body is not valid JSON")
     assert.include(twice.stderr, "`model` stands in the body twice")
-    assert.include(missing.stderr, "cannot read the request")
+    assert.include(missing.stderr, `cannot read the request \`${file("nowhere.json")}\`: there is no such file`)
+    assert.notInclude(missing.stderr, "ENOENT")
     assert.include(none.stderr, "request")
   })
 })
 
 describe("mock", () => {
+  it("refuses a port that there is not", async () => {
+    const { status, stderr } = await runHere("mock", "--port", "99999")
+    assert.strictEqual(status, 2)
+    assert.include(stderr, "--port must be from 0 to 65535, but is 99999")
+  })
+
   it("answers for every model until it is stopped", async () => {
     const cli = spawnCli(["mock", "--port", "0"])
     await cli.tells(/^mock provider on \S+,/m)
@@ -333,18 +399,44 @@ describe("mock", () => {
 describe("the command line itself", () => {
   it("an unknown command or option is named, and fails", async () => {
     const [command, option] = await Promise.all([runCli(["serv"]), runHere("check", quickstart, "--jsn")])
-    assert.strictEqual(command.status, 1)
+    assert.strictEqual(command.status, 2)
     assert.include(command.stderr, `Unknown subcommand "serv"`)
-    assert.strictEqual(option.status, 1)
+    assert.strictEqual(option.status, 2)
     assert.include(option.stderr, "--jsn")
+  })
+
+  it("a reader who has seen enough is no failure, and a full disk is one that is told", async () => {
+    const file = directory({ "oops.json": JSON.stringify({ ...sound, routes: [] }) })
+    for (const [args, status] of [
+      [["schema"], 0],
+      [["check", "--codes"], 0],
+      [["build", quickstart, "--hash"], 0],
+      [["check", file("oops.json")], 1]
+    ] as const) {
+      const cli = spawnCli(args)
+      cli.child.stdout!.destroy()
+      assert.strictEqual(await cli.ended(), status, args.join(" "))
+      assert.strictEqual(cli.stderr(), "", args.join(" "))
+    }
+    const main = fileURLToPath(new URL("../../runtime/main.ts", import.meta.url))
+    const to = directory({ "full.sh": `exec "${process.execPath}" "${main}" "$@" >/dev/full\n` })
+    const full = await runCli(["schema"], {}, { command: ["bash", to("full.sh")] })
+    assert.deepStrictEqual([full.status, full.stderr], [1, "standard output cannot be written: ENOSPC: no space left on device, write\n"])
   })
 
   it("every command explains itself", async () => {
     const words: Readonly<Record<string, ReadonlyArray<string>>> = {
       "": ["serve", "check", "explain", "build", "mock"],
-      serve: ["--port", "--host", "--max-body", "--drain", "turnout serve policies/quickstart.ts"],
+      serve: [
+        "--port",
+        "--host",
+        "--max-body",
+        "--drain",
+        "turnout serve policies/quickstart.ts",
+        "OpenAI's, Anthropic's and Gemini's APIs"
+      ],
       check: ["--json", "--strict", "--format", "--output", "--notes", "--accepted", "--codes"],
-      explain: ["--request", "--id", "--header"],
+      explain: ["--request", "--id", "--header", "--api", "generateContent", "--model"],
       build: ["--hash"],
       schema: ["turnout.schema.json"],
       mock: ["--port"]

@@ -122,9 +122,28 @@ describe("init", () => {
   ] as const)("refuses %j", async (args, message) => {
     const path = directory()
     const { status, stderr } = await runHere("init", path("new"), ...args)
-    assert.strictEqual(status, 1)
+    assert.strictEqual(status, 2)
     assert.include(stderr, message)
     assert.isFalse(existsSync(path("new")))
+  })
+
+  it("says of a folder that cannot be made why, and ends", async () => {
+    const at = directory({ file: "mine" })
+    for (const [folder, why] of [
+      [at("file"), "there is a file of that name"],
+      [at("file/below"), "there is a file of that name"],
+      // Where Node's own making of folders never ends.
+      ["/proc/x", "it cannot be made there"]
+    ] as const) {
+      const { status, stderr, stdout } = await runHere("init", folder, "--yes")
+      assert.strictEqual(status, 1, folder)
+      assert.include(stderr, `cannot write to the folder \`${folder}\`: ${why}`)
+      assert.strictEqual(stdout, "")
+    }
+    assert.strictEqual(readFileSync(at("file"), "utf8"), "mine")
+    const made = await runHere("init", at("a/b"), "--yes")
+    assert.strictEqual(made.status, 0, made.stderr)
+    assert.isTrue(existsSync(at("a/b/turnout.ts")))
   })
 
   it("takes the folder's name as far as it is one", async () => {

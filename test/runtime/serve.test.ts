@@ -4,6 +4,7 @@ import { once } from "node:events"
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
+import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import type { PolicyEncoded } from "../../src/Policy.ts"
@@ -26,6 +27,7 @@ import {
   runHere,
   type ScriptedUpstream,
   send,
+  spawnCli,
   startCli,
   startUpstream,
   until
@@ -115,6 +117,37 @@ describe("serve", () => {
     assert.strictEqual(cli.lines().length, 1)
   })
 
+  it("goes on where nothing can be told, to people or to the reader of its access lines", async () => {
+    const upstream = await startUpstream(json(completion("Left.")))
+    // A full disk under standard error; the port is found by asking, since it cannot say it.
+    const free = createServer().listen(0, "127.0.0.1")
+    await once(free, "listening")
+    const { port } = free.address() as AddressInfo
+    free.close()
+    await once(free, "close")
+    const at = directory({
+      "policy.json": JSON.stringify(policyOver({ one: upstream }, "one")),
+      "quiet.sh": `exec "${process.execPath}" "${fileURLToPath(new URL("../../runtime/main.ts", import.meta.url))}" "$@" 2>/dev/full\n`
+    })
+    const cli = spawnCli(["serve", at("policy.json"), "--port", String(port)], keys, { command: ["bash", at("quiet.sh")] })
+    let up = false
+    await until(() => {
+      if (!up && cli.child.exitCode === null)
+        void get({ port }, "/readyz").then(
+          (text) => (up = text.startsWith("200")),
+          () => {}
+        )
+      return up || cli.child.exitCode !== null
+    }, "the gateway to be ready")
+    cli.child.stdout!.destroy()
+    for (const wanted of [1, 2, 3]) {
+      assert.strictEqual((await send({ port }, { body: asking() })).status, 200, `call ${wanted}`)
+      assert.strictEqual(cli.child.exitCode, null)
+    }
+    cli.child.kill("SIGTERM")
+    assert.strictEqual(await cli.ended(), 0)
+  })
+
   it("warns of a key that is not set", async () => {
     const one = await startUpstream(json(completion("Left")))
     const at = directory({ "policy.json": JSON.stringify(policyOver({ one }, "one")) })
@@ -125,7 +158,7 @@ describe("serve", () => {
     assert.match(answer.json["error"].message, /`ONE_KEY` is not set/)
   })
 
-  describe("refuses to start, with status 1", () => {
+  describe("refuses to start, with status 1, or 2 for what it was given", () => {
     const policy = policyOver({ one: { baseUrl: "http://127.0.0.1:9/v1" } }, "one")
 
     it("where the port is in use", async () => {
@@ -156,6 +189,31 @@ describe("serve", () => {
       }
     })
 
+    it("with a port that there is not, a wait of less than nothing, and a folder that cannot be made", async () => {
+      const budgets = { all: { per: "class", limit: { usd: 1 }, every: "day" } } as const
+      const price = { input: { usd: 1 }, output: { usd: 1 } }
+      const at = directory({
+        "policy.json": JSON.stringify({
+          ...policy,
+          targets: { one: { provider: "one", model: "m", price, maxOutputTokens: 9 } },
+          budgets,
+          classes: { local: { may: ["one"], within: ["all"] } }
+        })
+      })
+      for (const [flags, why] of [
+        [["--port", "65536"], "--port must be from 0 to 65535, but is 65536"],
+        [["--port", "-1"], "--port must be from 0 to 65535, but is -1"],
+        [["--port", "0", "--drain", "-1"], "--drain must be at least 0"],
+        // Made step by step, since Node never comes back from making it at once.
+        [["--port", "0", "--data", "/proc/x"], "`/proc/x/ledger.sqlite` cannot be made"]
+      ] as const) {
+        const { status, stderr } = await runHere("serve", at("policy.json"), ...flags)
+        assert.strictEqual(status, why.includes("cannot be made") ? 1 : 2, why)
+        assert.include(stderr, why)
+        assert.notMatch(stderr, /^ready/m)
+      }
+    })
+
     it("with a policy that does not check, and says where", async () => {
       const text = JSON.stringify({ ...policy, routes: [{ name: "only", to: "oen" }] }, null, 2)
       const at = directory({ "policy.json": text })
@@ -173,7 +231,7 @@ describe("serve", () => {
     it("without a policy and without a key, and says what was looked for", async () => {
       const at = directory()
       const { status, stderr, stdout } = await runCli(["serve", "--port", "0"], {}, { cwd: at(".") })
-      assert.strictEqual(status, 1)
+      assert.strictEqual(status, 2)
       assert.include(stderr, "there is no policy to serve")
       for (const name of ["OPENAI", "ANTHROPIC", "DEEPSEEK", "GROQ", "MISTRAL", "OPENROUTER", "XAI"])
         assert.include(stderr, `${name}_API_KEY`)
@@ -182,9 +240,9 @@ describe("serve", () => {
 
     it("with a policy that is not there, or a number that is none", async () => {
       const [missing, number] = await Promise.all([runHere("serve", "nowhere.ts"), runHere("serve", "--port", "eighty")])
-      assert.strictEqual(missing.status, 1)
+      assert.strictEqual(missing.status, 2)
       assert.include(missing.stderr, "no file `nowhere.ts`")
-      assert.strictEqual(number.status, 1)
+      assert.strictEqual(number.status, 2)
       assert.include(number.stderr, "port")
     })
   })

@@ -3,9 +3,10 @@ import { mkdirSync, readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit } from "effect"
+import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { vi } from "vitest"
+import { statusOf } from "../../runtime/commands/shared.ts"
 import { simulate } from "../../runtime/commands/simulate.ts"
 import { openLines } from "../../runtime/simulate/Lines.ts"
 import { line, makeBar } from "../../runtime/simulate/Progress.ts"
@@ -38,7 +39,7 @@ const run = async (...args: ReadonlyArray<string>): Promise<Ran> => {
     const exit = await Effect.runPromiseExit(
       Command.runWith(turnout, { version: "0" })(["simulate", ...args]).pipe(Effect.provide(NodeServices.layer))
     )
-    return { status: Exit.isFailure(exit) ? 1 : Number(process.exitCode ?? 0), stdout, stderr }
+    return { status: statusOf(exit), stdout, stderr }
   } finally {
     process.exitCode = before
     for (const spy of [out, err, log, error]) spy.mockRestore()
@@ -197,15 +198,16 @@ describe("bad input", () => {
     mkdirSync(path("folder"))
     return path
   }
+  const policyAtFault = (name: string): boolean => name.startsWith("a policy")
   for (const [name, args, message] of table) {
-    it(`says ${name}, and ends with 1`, async () => {
+    it(`says ${name}, and ends with ${policyAtFault(name) ? 1 : 2}`, async () => {
       const path = world()
-      const policy = name.startsWith("a policy") ? "wrong.json" : "policy.json"
+      const policy = policyAtFault(name) ? "wrong.json" : "policy.json"
       const { status, stderr, stdout } = await run(
         path(policy),
         ...args.map((arg, i) => (args[i - 1] === "--traffic" || args[i - 1] === "--model" ? path(arg) : arg))
       )
-      assert.deepStrictEqual([status, stdout], [1, ""])
+      assert.deepStrictEqual([status, stdout], [policyAtFault(name) ? 1 : 2, ""])
       const expected = message(path)
       if (typeof expected === "string") assert.strictEqual(stderr.trimEnd(), expected)
       else assert.match(stderr.trimEnd(), expected)
@@ -214,7 +216,7 @@ describe("bad input", () => {
 
   it("wants traffic", async () => {
     const { status, stderr } = await run(files()("policy.json"))
-    assert.strictEqual(status, 1)
+    assert.strictEqual(status, 2)
     assert.match(stderr, /--traffic/)
   })
 })

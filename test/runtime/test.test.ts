@@ -4,7 +4,7 @@ import { directory, runCli, runHere } from "../http/support.ts"
 
 const policy = {
   name: "small",
-  providers: { openai: { dialect: "openai" } },
+  providers: { openai: { dialect: "openai", key: { env: "OPENAI_API_KEY" } } },
   targets: { a: { provider: "openai", model: "model-a" }, b: { provider: "openai", model: "model-b" } },
   routes: [
     { name: "chat", when: { "===": [{ var: "request.model" }, "chat"] }, to: { _tag: "First", of: ["a", "b"] } },
@@ -61,7 +61,7 @@ describe("test", () => {
     const all = files({ "small.cases.json": whole })
     assert.strictEqual((await runHere("test", all("small.json"), "--threshold", "100")).status, 0)
     const bad = await runHere("test", all("small.json"), "--threshold", "101")
-    assert.deepStrictEqual([bad.status, bad.stderr], [1, "--threshold: expected a percentage from 0 to 100, but found `101`\n"])
+    assert.deepStrictEqual([bad.status, bad.stderr], [2, "--threshold: expected a percentage from 0 to 100, but found `101`\n"])
   })
 
   it("runs the cases whose names contain a text", async () => {
@@ -70,7 +70,7 @@ describe("test", () => {
       await runHere("test", path("small.json"), "--filter", "IS A"),
       await runHere("test", path("small.json"), "--filter", "nothing")
     ]
-    assert.deepStrictEqual([one.status, none.status, none.stderr], [0, 1, "--filter: no name of 2 cases contains `nothing`\n"])
+    assert.deepStrictEqual([one.status, none.status, none.stderr], [0, 2, "--filter: no name of 2 cases contains `nothing`\n"])
     assert.include(one.stdout, "1 case, all as expected")
   })
 
@@ -109,7 +109,7 @@ describe("test", () => {
   it("says what to write where there are no cases, and that can be pasted", async () => {
     const path = files({})
     const { status, stderr, stdout } = await runHere("test", path("small.json"))
-    assert.deepStrictEqual([status, stdout], [1, ""])
+    assert.deepStrictEqual([status, stdout], [2, ""])
     const [first, source] = [stderr.split("\n")[0], stderr.slice(stderr.indexOf("import "))]
     assert.strictEqual(first, `there are no cases beside \`${path("small.json")}\`; begin with \`${path("small.cases.ts")}\`:`)
     const pasted = files({ "small.cases.ts": source })
@@ -121,7 +121,7 @@ describe("test", () => {
     const misspelt = await runHere("test", places("small.json"))
     assert.deepStrictEqual(
       [misspelt.status, misspelt.stderr],
-      [1, `${places("small.cases.yaml")}:3:30: cases[0].when.request.modl: unknown field \`modl\`; did you mean \`model\`?\n`]
+      [2, `${places("small.cases.yaml")}:3:30: cases[0].when.request.modl: unknown field \`modl\`; did you mean \`model\`?\n`]
     )
     const empty = files({ "small.cases.ts": "export const cases = 1\n" })
     assert.strictEqual(

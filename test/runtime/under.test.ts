@@ -157,7 +157,9 @@ describe("--under", () => {
     const [missing, list, policy, named, misspelt, throws] = await Promise.all(
       ["nowhere.ts", "list.json", "policy.json", "named.ts", "misspelt.json", "throws.ts"].map(build)
     )
-    for (const run of [missing, list, policy, named, misspelt, throws]) assert.deepStrictEqual([run!.status, run!.stdout], [1, ""])
+    for (const run of [missing, list, policy, named, throws]) assert.deepStrictEqual([run!.status, run!.stdout], [2, ""])
+    // A layer that can be read, and has findings.
+    assert.deepStrictEqual([misspelt!.status, misspelt!.stdout], [1, ""])
     const expected = "expected `export default organisation({ name, guards, budgets })`"
     assert.include(missing!.stderr, `\`${file("nowhere.ts")}\` cannot be laid over a policy: there is no such file; ${expected}`)
     assert.include(list!.stderr, `\`${file("list.json")}\` cannot be laid over a policy: it holds \`[1]\`; ${expected}`)

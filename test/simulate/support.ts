@@ -20,7 +20,10 @@ const price = { input: { usd: 1 }, output: { usd: 5 } }
 /** Two providers, three keys in two classes, a budget for each, a split inside a failover, and targets by name. */
 export const team: PolicyEncoded = {
   name: "team",
-  providers: { openai: { dialect: "openai" }, anthropic: { dialect: "anthropic" } },
+  providers: {
+    openai: { dialect: "openai", key: { env: "OPENAI_API_KEY" } },
+    anthropic: { dialect: "anthropic", key: { env: "ANTHROPIC_API_KEY" } }
+  },
   targets: {
     sonnet: {
       provider: "anthropic",

@@ -5,12 +5,12 @@
  */
 import type { Listed, ModelList } from "../../ModelList.ts"
 
-const one = ({ contextWindow, maxOutputTokens, name }: Listed) => ({
+const one = ({ contextWindow, counts, maxOutputTokens, name }: Listed) => ({
   name: `models/${name}`,
   displayName: name,
   ...(contextWindow === undefined ? {} : { inputTokenLimit: contextWindow }),
   ...(maxOutputTokens === undefined ? {} : { outputTokenLimit: maxOutputTokens }),
-  supportedGenerationMethods: ["generateContent", "streamGenerateContent", "countTokens"]
+  supportedGenerationMethods: ["generateContent", "streamGenerateContent", ...(counts ? ["countTokens"] : [])]
 })
 
 export const geminiModelList: ModelList = { one, all: (models) => ({ models: models.map(one) }) }
