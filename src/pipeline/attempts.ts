@@ -1,5 +1,5 @@
 /**
- * One attempt of a call: view health → reserve → send → settle, with one credential after the other, or the rejection of a candidate that is not tried (`rejections.ts`).
+ * One attempt of a call: view health → reserve → send → settle (`settlement.ts`), with one credential after the other, or the rejection of a candidate that is not tried (`rejections.ts`).
  *
  * Where a target takes only so many at once, a place on it comes before all that: nobody holds a probe's place or money while waiting for one.
  *
@@ -14,9 +14,8 @@ import type { Attempt, Outcome } from "../Attempt.ts"
 import type { Bound } from "../Bound.ts"
 import type { Attempted, Call, Rejected, Settled, Side, Underway } from "../Call.ts"
 import type { Failure, FailureClass } from "../Failure.ts"
-import { type Health, type Verdict, verdictOf } from "../Health.ts"
+import type { Health } from "../Health.ts"
 import type { Ledger, Reservation } from "../Ledger.ts"
-import { costOf } from "../Money.ts"
 import type { Rule } from "../Rules.ts"
 import type { Slots } from "../Slots.ts"
 import type { Account, Capacity, Target } from "../Target.ts"
@@ -24,6 +23,7 @@ import { type Admission, admissionsOver } from "./admission.ts"
 import { candidatesOver } from "./candidates.ts"
 import { because, isWithin, type Lane, laneUntil } from "./lane.ts"
 import * as rejections from "./rejections.ts"
+import { settlementOver, tokensOf } from "./settlement.ts"
 
 export interface Services {
   readonly attempt: Attempt["Service"]
@@ -74,9 +74,6 @@ const leave = (all: Array<Underway>, one: Underway): void => {
 /** The failures for which another credential may do better. */
 export const rotates: ReadonlySet<FailureClass> = new Set(["rate-limited", "quota-exhausted", "auth"])
 
-/** What an attempt weighs among those under way, in tokens: what its request comes to, and an answer of usual length. */
-export const tokensOf = ({ parsed }: Call): number => parsed.bytes.length / 4 + 1_000
-
 /** The credentials of a target as a call takes them; those that have failed it already, or that another side of a hedge is busy with, come last. */
 const orderOf = (call: Call, target: Target): ReadonlyArray<Account> => {
   const met = ({ identity }: Account): boolean =>
@@ -90,89 +87,11 @@ export const attemptsOver = ({ attempt, clock, health, ledger, now, slots }: Ser
   const admissions = admissionsOver(health)
   const isFull = ({ capacity, identity }: Target): boolean => capacity !== undefined && slots.full(identity)
   const { isOpen, weigh } = candidatesOver({ admissions, attempt, clock, isFull, ledger })
+  const conclude = settlementOver({ admissions, health, ledger, now })
 
   const reject = (call: Call, rejected: Rejected): Effect.Effect<Settled> => {
     call.rejections.push(rejected)
     return Effect.succeed(rejected)
-  }
-
-  /**
-   * Charges an attempt: what it has cost where that is known, nothing where it certainly cost nothing, else the most that it can have cost: what was held for it, or would
-   * have been where only its route's effort is bounded.
-   */
-  const charge = (
-    { bound, held, target }: Underway,
-    { failure, unbilled, usage }: Outcome
-  ): Pick<Attempted, "nanoDollars" | "estimated"> => {
-    if (unbilled) {
-      if (held !== undefined) ledger.release(held)
-      return { nanoDollars: 0, estimated: false }
-    }
-    // Usage that counts nothing tells nothing: a host may use other names.
-    const cost = usage === undefined || usage.inputTokens + usage.outputTokens === 0 ? undefined : costOf(target.price, usage)
-    if (bound === undefined) return { nanoDollars: cost, estimated: false }
-    // Usage that a broken answer has told so far may not be the last of it, but it is the least.
-    const known = failure === undefined || failure.class === "escalated" ? cost : undefined
-    const nanoDollars = known ?? Math.max(bound, cost ?? 0)
-    if (held !== undefined) ledger.settle(held, nanoDollars)
-    return { nanoDollars, estimated: known === undefined }
-  }
-
-  /** What an attempt says of its deployment. A model that neither embeds nor counts answers both with 403 or 404, which says nothing of the answers that it gives. */
-  const verdictOn = ({ ask }: Call, failure: Failure | undefined): Verdict =>
-    failure?.class === "auth" && failure.endsCredential !== true && ask.operation !== "generate" ? "neutral" : verdictOf(failure?.class)
-
-  /** Tells health how long the first token took; of an attempt that was given up before it had one, that it takes longer. */
-  const measure = (
-    call: Call,
-    { gauge, startedAt }: Underway,
-    { failure, firstTokenAt }: Outcome,
-    verdict: Verdict,
-    endedAt: number
-  ): void => {
-    health.end(gauge, tokensOf(call), verdict, endedAt)
-    if (firstTokenAt !== undefined) health.measure(gauge, firstTokenAt - startedAt, endedAt)
-    else if (failure === undefined || failure.class === "escalated") health.measure(gauge, endedAt - startedAt, endedAt)
-    else if (failure.class === "timeout" || failure.class === "cancelled") health.waited(gauge, endedAt - startedAt, endedAt)
-  }
-
-  /** Settles an attempt and writes down what it came to, on every way out of it. */
-  const conclude = (call: Call, underway: Underway, outcome: Outcome): Attempted => {
-    const { account, bound, held, number, queuedMillis, startedAt, target, why } = underway
-    const endedAt = now()
-    const verdict = verdictOn(call, outcome.failure)
-    admissions.tell(underway, outcome, verdict, endedAt)
-    measure(call, underway, outcome, verdict, endedAt)
-    const { estimated, nanoDollars } = charge(underway, outcome)
-    if (bound !== undefined) call.spentNanoDollars += nanoDollars! - bound
-    const attempted: Attempted = {
-      _tag: "Attempted",
-      number,
-      target,
-      account,
-      why,
-      failure: outcome.failure,
-      committed: outcome.committed,
-      status: outcome.status,
-      usage: outcome.usage,
-      losses: outcome.losses,
-      changed: outcome.changed ?? [],
-      queuedMillis,
-      startedMillis: startedAt - call.began,
-      firstTokenMillis: outcome.firstTokenAt === undefined ? undefined : outcome.firstTokenAt - call.began,
-      endedMillis: endedAt - call.began,
-      nanoDollars,
-      reservedNanoDollars: held?.nanoDollars,
-      estimated
-    }
-    const { attempts } = call
-    attempts.push(attempted)
-    // In the order in which they have begun.
-    for (let at = attempts.length - 1; at > 0 && attempts[at - 1]!.number > number; at--) {
-      attempts[at] = attempts[at - 1]!
-      attempts[at - 1] = attempted
-    }
-    return attempted
   }
 
   /** The attempt, where a layer that throws instead of giving an Effect dies like any other, within its call. */

@@ -54,8 +54,8 @@ export const candidatesOver = ({ admissions, attempt, clock, isFull, ledger }: C
       // A probe's place that the call holds itself will be free.
       const isOwn = (one: Account): boolean => one.identity === account.identity || one.credential === account.credential
       if (shut !== undefined && (shut.forMillis > 0 || !call.underway.some((one) => isOwn(one.account)))) return false
-      // A queue may move on; where there is none, nobody is let in.
-      if (isFull(target) && target.capacity!.queued === 0) return false
+      // A queue may move on; where there is none, nobody is let in, and copies do not wait.
+      if (isFull(target) && (target.capacity!.queued === 0 || call.shadowOf !== undefined)) return false
       if (weighed === undefined) return true
       const time = clock.currentTimeMillisUnsafe()
       return call.bindings.every(

@@ -23,7 +23,7 @@ import { costOfTwo, ratesFor } from "../Money.ts"
 import { murmur3 } from "../Murmur3.ts"
 import type { SpreadBy } from "../Policy.ts"
 import type { Target } from "../Target.ts"
-import { tokensOf } from "./attempts.ts"
+import { tokensOf } from "./settlement.ts"
 
 /** Whose turn it is. */
 export interface Cursor {
