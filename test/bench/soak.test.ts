@@ -121,6 +121,7 @@ describe("the account", () => {
     readonly played: Array<Played>
   }
   const lineOf = (n: number, more: Partial<Line>): Line => ({
+    time: "2026-11-22T10:00:00.000Z",
     id: idOf(n),
     ending: "served",
     status: 200,
@@ -265,6 +266,16 @@ describe("the account", () => {
     }
     assert.deepStrictEqual(kindsOf(run("served", "first")), ["attempt unexplained"])
     assert.deepStrictEqual(kindsOf(run("served", "probe")), [])
+    // Others were kept from all that it could have been escalated to, about then.
+    const others = (time: string, targets: ReadonlyArray<string>): Run => {
+      const { lines, played, seen } = run("served", "first")
+      const rejections = targets.map((target) => ({ target, by: "breaker" }))
+      const other = inOrder()
+      return { seen: [...seen, other.seen[3]!], lines: [...lines, { ...other.lines[3]!, time, rejections }], played }
+    }
+    assert.deepStrictEqual(kindsOf(others("2026-11-22T10:00:00.900Z", ["main", "own"])), [])
+    assert.deepStrictEqual(kindsOf(others("2026-11-22T10:00:00.900Z", ["main"])), ["attempt unexplained"])
+    assert.deepStrictEqual(kindsOf(others("2026-11-22T10:00:09.000Z", ["main", "own"])), ["attempt unexplained"])
   })
 
   it("finds a caller who saw something else than the record says", () => {

@@ -9,11 +9,13 @@ import { toldOf } from "../../../test/http/faults/faults.ts"
 import type { CallSeen } from "./generator.ts"
 import { isCharged, outcomeOf } from "./mix.ts"
 import { digestOf, idOf, planOf, type Planned, wordsOf } from "./plan.ts"
-import { answerNanoDollars, firstOf, limitMillis, tooFewCharacters } from "./policy.ts"
+import { answerNanoDollars, betterThanCheap, firstOf, limitMillis, tooFewCharacters } from "./policy.ts"
 import type { Played } from "./upstream.ts"
 
 /** An access line, as far as it is read here. */
 export interface Line {
+  /** ISO 8601. */
+  readonly time: string
   readonly id: string
   readonly ending: string
   readonly status: number
@@ -95,20 +97,45 @@ const isLate = ({ ended_ms, started_ms }: AttemptLine, { model }: Planned): bool
   (model === "first" && ended_ms >= limitMillis.within - earlyMillis) ||
   ended_ms >= limitMillis.effort - earlyMillis
 
+/** In which seconds some call was kept from a target by its breaker. */
+type Shut = ReadonlySet<string>
+
+const inSecond = (target: string, millis: number, off = 0): string => `${target} ${Math.floor(millis / 1_000) + off}`
+
+const shutIn = (lines: ReadonlyArray<Line>): Shut => {
+  const shut = new Set<string>()
+  for (const { duration_ms, rejections = [], time } of lines)
+    for (const { by, target } of rejections) {
+      if (by !== "breaker") continue
+      const began = Date.parse(time)
+      for (let millis = began; millis < began + duration_ms + 1_000; millis += 1_000) shut.add(inSecond(target, millis))
+    }
+  return shut
+}
+
 interface Case {
   readonly n: number
   readonly plan: Planned
   readonly line: Line
+  readonly shut: Shut
+}
+
+/** Whether nobody may have been left to ask for a better answer when an attempt ended: breakers kept out all, or the budget was used up. */
+const isLast = ({ line: { time }, plan, shut }: Case, { ended_ms }: AttemptLine): boolean => {
+  const millis = Date.parse(time) + ended_ms
+  return plan.caller === "poor" || betterThanCheap.every((target) => [-1, 0, 1].some((off) => shut.has(inSecond(target, millis, off))))
 }
 
 /** What is wrong with an attempt that met `played`; undefined where all is well. */
-const wrongAttempt = ({ line, n, plan }: Case, attempt: AttemptLine, { scenario, stream }: Played): string | undefined => {
+const wrongAttempt = (one: Case, attempt: AttemptLine, { scenario, stream }: Played): string | undefined => {
+  const { line, n, plan } = one
   const { estimated, nano_dollars, outcome, reserved_nano_dollars, target, why } = attempt
   const expected = outcomeOf(scenario, stream)
   const short = said(n, scenario).length < tooFewCharacters
   // A probe is made where nothing else is left: there is nobody to escalate to, and any answer will do.
   const wanted = expected === "served" && target === "cheap" && short && why !== "probe" ? "escalated" : expected
-  if (outcome === wanted) {
+  const isHandedOn = wanted === "escalated" && outcome === "served" && isLast(one, attempt)
+  if (outcome === wanted || isHandedOn) {
     if (expected === "served")
       return nano_dollars === answerNanoDollars && estimated === undefined
         ? undefined
@@ -196,6 +223,7 @@ export const accountOf = (seen: ReadonlyArray<CallSeen>, lines: ReadonlyArray<Li
   ]
   const find = (kind: string, call: string, detail: string): void => void findings.push({ kind, call, detail })
 
+  const shut = shutIn(lines)
   const linesById = new Map<string, Line>()
   let copies = 0
   for (const line of lines) {
@@ -257,7 +285,7 @@ export const accountOf = (seen: ReadonlyArray<CallSeen>, lines: ReadonlyArray<Li
       add(endings, "left before it arrived")
       continue
     }
-    const one = { n, plan, line }
+    const one = { n, plan, line, shut }
     add(
       endings,
       `${line.ending}${line.error === undefined ? "" : `, ${line.error}`}${line.attempts?.some(({ committed }) => committed) === true ? ", after it had begun" : ""}`
@@ -274,7 +302,7 @@ export const accountOf = (seen: ReadonlyArray<CallSeen>, lines: ReadonlyArray<Li
   for (const line of linesById.values()) {
     const n = Number(/^soak-(\d+)\.shadow$/.exec(line.id)?.[1] ?? -1)
     if (line.shadow_of === undefined || n < 0) find("record without call", line.id, `${line.ending}, ${line.error}`)
-    else judgeAttempts({ n, plan: planOf(n), line })
+    else judgeAttempts({ n, plan: planOf(n), line, shut })
   }
   for (const [id, [first]] of playedById) find("attempt without record", id, `\`${first!.model}\` was asked, and there is no line`)
   return { findings, calls: seen.length, copies, endings, attempts: outcomes, reasons, spent }

@@ -23,8 +23,9 @@ export const firstOf: Readonly<Record<Model, string>> = {
   alone: "own"
 }
 
-/** Answers of fewer characters than this are escalated. */
+/** Answers of fewer characters than this are escalated, to these. */
 export const tooFewCharacters = 30
+export const betterThanCheap = ["own", "main"] as const
 
 /** What the upstream's answer costs in nano-dollars: 20 tokens of input and 9 of output, at $10 and $100 for a million. */
 export const answerNanoDollars = 20 * 10_000 + 9 * 100_000
@@ -90,7 +91,7 @@ export const policyOf = ({ http, reset }: Ports): PolicyEncoded => {
       {
         name: "escalate",
         when: request.model.is("escalate"),
-        to: escalate("cheap", { if: answer.characters.lt(tooFewCharacters), to: first("own", "main") })
+        to: escalate("cheap", { if: answer.characters.lt(tooFewCharacters), to: first(...betterThanCheap) })
       },
       { name: "shadow", when: request.model.is("shadow"), to: shadow(first("main", "third"), { copy: "copy", sample: 25 }) },
       { name: "whole", when: request.model.is("whole"), commit: "whole", to: first("main", "second", "own") },
