@@ -199,7 +199,8 @@ describe("answers", () => {
       thought: some(word),
       said: some(cited),
       refusal: some(word),
-      calls: fc.array(fc.record({ id: word, name, arguments: fc.json() }), { maxLength: 3 }),
+      // Of two calls of one id the second would be given another.
+      calls: fc.uniqueArray(fc.record({ id: word, name, arguments: fc.json() }), { maxLength: 3, selector: ({ id }) => id }),
       stop: fc.constantFrom("end" as const, "max-tokens" as const, "content-filter" as const),
       usage: some(usage)
     })
