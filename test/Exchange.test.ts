@@ -569,12 +569,12 @@ describe("what a caller gets of a stream", () => {
           assert.strictEqual(text, "")
         }
       }),
-      { numRuns: 600 }
+      { numRuns: 1_500 }
     )
     for (const commit of ["headers", "first-content", "whole"]) {
-      assert.isAbove(seen[`${commit} well`] ?? 0, 8)
-      if (commit !== "headers") assert.isAbove(seen[`${commit} before`] ?? 0, 8)
-      if (commit !== "whole") assert.isAbove(seen[`${commit} after`] ?? 0, 8)
+      assert.isAbove(seen[`${commit} well`] ?? 0, 20)
+      if (commit !== "headers") assert.isAbove(seen[`${commit} before`] ?? 0, 20)
+      if (commit !== "whole") assert.isAbove(seen[`${commit} after`] ?? 0, 20)
     }
   })
 

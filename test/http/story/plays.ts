@@ -86,7 +86,7 @@ const byId = (a: Line, b: Line): number => numberOf(a) - numberOf(b) || (a.id < 
 const numberOf = ({ id }: Line): number => Number(/\d+/.exec(id)![0])
 
 /** How late calls and attempts are, at most, where a play is a little late everywhere; and how early calls. */
-const lagMillis = 90
+export const lagMillis = 90
 const leadMillisOfCalls = 30
 
 /** Attempts as the model plays them, but each begins up to `lagMillis` late. */
